@@ -1,0 +1,77 @@
+# Needs Go, git, make and a C compiler. npm is optional: with it, make tools
+# installs anvil and solc, and the tests that want them are not skipped.
+
+LINT_VERSION := v2.15.0
+LINT         := .tools/golangci-lint-$(LINT_VERSION)
+NPM          := wallet/chain/chaintest/npm
+NPM_DONE     := $(NPM)/node_modules/.package-lock.json
+
+TEST_TIMEOUT := 20m
+BENCH_PKGS    = $(shell grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u)
+
+.PHONY: all
+all: build
+
+## build: both programs, into bin
+.PHONY: build
+build:
+	go build -trimpath -o bin/ ./cmd/airlock ./cmd/airlock-signer
+
+## test: vet and test everything
+.PHONY: test
+test: build
+	go vet ./...
+	go test -timeout $(TEST_TIMEOUT) ./...
+
+## race: test everything under the race detector, which takes its time
+.PHONY: race
+race: build
+	go test -race -timeout 1h ./...
+
+## demo: the whole loop on an in-process chain
+.PHONY: demo
+demo: build
+	go run ./cmd/demo
+
+## bench: every benchmark, without the tests
+.PHONY: bench
+bench:
+	go test -run '^$$' -bench . -timeout $(TEST_TIMEOUT) $(BENCH_PKGS)
+
+## lint: the linters and the formatting that .golangci.yml asks for
+.PHONY: lint
+lint: $(LINT)
+	$(LINT) run
+
+## fmt: format the code as lint wants it
+.PHONY: fmt
+fmt: $(LINT)
+	$(LINT) fmt
+
+## contracts: compile the contracts that tests deploy
+.PHONY: contracts
+contracts: $(NPM_DONE)
+	node $(NPM)/compile.js
+
+## tools: the linter, anvil and solc
+.PHONY: tools
+tools: $(LINT) $(NPM_DONE)
+
+## clean: remove what the other targets made
+.PHONY: clean
+clean:
+	rm -rf bin .tools $(NPM)/node_modules
+
+## help: this list
+.PHONY: help
+help:
+	@sed -n 's/^## //p' Makefile
+
+# The linter has a module of its own, so that its dependencies are not ours.
+$(LINT):
+	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv .tools/golangci-lint $@
+
+$(NPM_DONE): $(NPM)/package.json $(NPM)/package-lock.json
+	cd $(NPM) && npm ci --no-audit --no-fund
+	touch $@
