@@ -1,0 +1,164 @@
+package wallet
+
+import (
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+)
+
+// IntentKind is why a transaction of ours exists.
+type IntentKind string
+
+// A withdrawal pays somebody; the others move value between our own
+// addresses, so their recipients can be re-derived or are pinned.
+const (
+	IntentWithdrawal IntentKind = "withdrawal"
+	IntentSweep      IntentKind = "sweep"  // deposit address → treasury
+	IntentTopUp      IntentKind = "top-up" // gas address → deposit address
+	IntentRebalance  IntentKind = "rebalance"
+	IntentCancel     IntentKind = "cancel"
+	IntentNoOp       IntentKind = "no-op"
+)
+
+// Intent is what a transaction serves. It proves nothing by itself: a signer
+// compares it with the transaction's bytes.
+type Intent struct {
+	Kind IntentKind `json:"kind"`
+	// ID is the withdrawal's id, or for other kinds a name that is unique in
+	// the home (chain, sender and nonce).
+	ID        string         `json:"id"`
+	Asset     AssetID        `json:"asset"`
+	Recipient common.Address `json:"recipient"`
+	Amount    Amount         `json:"amount"`
+}
+
+// Fee is one rung of a fee ladder (EIP-1559), in wei per gas.
+type Fee struct {
+	MaxFeePerGas         Amount `json:"max_fee_per_gas"`
+	MaxPriorityFeePerGas Amount `json:"max_priority_fee_per_gas"`
+}
+
+// Payload is what a transaction does, without its fees: all rungs share it.
+type Payload struct {
+	To    common.Address `json:"to"`
+	Value Amount         `json:"value"`
+	Data  hexutil.Bytes  `json:"data"`
+	Gas   uint64         `json:"gas,string"` // limit
+}
+
+// SignedRung is one signature: the raw transaction (EIP-2718) and its hash.
+type SignedRung struct {
+	Hash common.Hash   `json:"hash"`
+	Raw  hexutil.Bytes `json:"raw"`
+}
+
+// OutgoingState is how far a slot has come, by evidence.
+type OutgoingState string
+
+// bound: a batch was written. signed: its signatures are stored. offered: a
+// node was given it, with whatever answer. accepted: a node has it. mined:
+// scanning found a transaction at the slot. final: that transaction is beyond
+// reorg and booked.
+const (
+	OutgoingBound    OutgoingState = "bound"
+	OutgoingSigned   OutgoingState = "signed"
+	OutgoingOffered  OutgoingState = "offered"
+	OutgoingAccepted OutgoingState = "accepted"
+	OutgoingMined    OutgoingState = "mined"
+	OutgoingFinal    OutgoingState = "final"
+)
+
+// Attempt is one batch's try at a slot. A slot whose batch was discarded is
+// built again with the same payload and other fees; every attempt may still
+// turn up on chain, so all are kept.
+type Attempt struct {
+	Batch  string       `json:"batch"`
+	Item   int          `json:"item"`
+	Rungs  []Fee        `json:"rungs"`
+	Signed []SignedRung `json:"signed,omitzero"` // as long as Rungs, once signed
+	// Discarded says that the operator gave the attempt up. It is not offered
+	// any more, but its signatures may still turn up on chain.
+	Discarded bool `json:"discarded,omitzero"`
+}
+
+// Outgoing is the transaction of one slot.
+type Outgoing struct {
+	Slot     Slot          `json:"slot"`
+	Path     Path          `json:"path"`
+	Intent   Intent        `json:"intent"`
+	Payload  Payload       `json:"payload"`
+	Attempts []Attempt     `json:"attempts"`
+	State    OutgoingState `json:"state"`
+	// Requires is a slot that must be mined with success before this one may
+	// be offered: the top-up of a sweep.
+	Requires  *Slot       `json:"requires,omitzero"`
+	Rung      int         `json:"rung"` // the highest rung of the last attempt that was offered
+	OfferedAt time.Time   `json:"offered_at,omitzero"`
+	Answer    string      `json:"answer,omitzero"`  // what a node last said, when it refused
+	TxHash    common.Hash `json:"tx_hash,omitzero"` // of what was accepted or mined
+	BoundAt   time.Time   `json:"bound_at"`
+}
+
+// Last is the newest attempt.
+func (o *Outgoing) Last() *Attempt { return &o.Attempts[len(o.Attempts)-1] }
+
+// Mined is a transaction of one of our addresses that scanning found in a
+// proven block, whoever sent it. There is at most one per slot at a time.
+type Mined struct {
+	Slot        Slot           `json:"slot"`
+	TxHash      common.Hash    `json:"tx_hash"`
+	BlockNumber uint64         `json:"block_number"`
+	BlockHash   common.Hash    `json:"block_hash"`
+	BlockTime   time.Time      `json:"block_time"`
+	Success     bool           `json:"success"`
+	To          common.Address `json:"to"` // the created contract when Create is set
+	Create      bool           `json:"create,omitzero"`
+	Value       Amount         `json:"value"`
+	DataHash    common.Hash    `json:"data_hash"` // Keccak-256 of the call data
+	GasUsed     uint64         `json:"gas_used,string"`
+	GasPrice    Amount         `json:"gas_price"` // effective, wei per gas
+	// OtherFee is what the chain took beyond gas × price, such as the blob fee
+	// of EIP-4844.
+	OtherFee  Amount     `json:"other_fee,omitzero"`
+	Transfers []Transfer `json:"transfers,omitzero"` // of registered tokens, from or to addresses of ours
+	Settled   bool       `json:"settled"`            // booked at finality
+}
+
+// Cost is what the sender paid for inclusion, in wei.
+func (m *Mined) Cost() Amount { return m.GasPrice.Mul(m.GasUsed).Add(m.OtherFee) }
+
+// Transfer is one ERC-20 Transfer log.
+type Transfer struct {
+	Asset    AssetID        `json:"asset"`
+	From     common.Address `json:"from"`
+	To       common.Address `json:"to"`
+	Amount   Amount         `json:"amount"`
+	LogIndex uint64         `json:"log_index"` // within the block
+	Position uint64         `json:"position"`  // within the transaction
+}
+
+// BatchStatus is where a batch is.
+type BatchStatus string
+
+// A batch is built, then signed once its signed file was taken in; discarded
+// when the operator gave it up, which frees nothing that is bound.
+const (
+	BatchBuilt     BatchStatus = "built"
+	BatchSigned    BatchStatus = "signed"
+	BatchDiscarded BatchStatus = "discarded"
+)
+
+// BatchRecord is what the online station keeps of a batch it wrote.
+type BatchRecord struct {
+	ID        string        `json:"id"`
+	ChainID   uint64        `json:"chain_id"`
+	Kind      string        `json:"kind"`   // withdrawals or sweep
+	Digest    string        `json:"digest"` // hex
+	Status    BatchStatus   `json:"status"`
+	Items     int           `json:"items"`
+	Slots     []Slot        `json:"slots"` // in the order of the items
+	CreatedAt time.Time     `json:"created_at"`
+	ExpiresAt time.Time     `json:"expires_at"`
+	File      hexutil.Bytes `json:"-"` // the unsigned batch as written
+}
