@@ -1,0 +1,139 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet"
+)
+
+// AddAddress records an address of ours and, for each chain of the home, that
+// its opening balance is still to be read. An address that is there already
+// must be the same one.
+func AddAddress(tx Tx, a wallet.Address) error {
+	if have, ok, err := OurAddress(tx, a.Address); err != nil {
+		return err
+	} else if ok {
+		if have != a {
+			return fmt.Errorf("%w: address %s is already ours as %s of account %q", wallet.ErrConflict, a.Address, have.Path, have.Account)
+		}
+		return nil
+	}
+	if err := put(tx, keyOf(tAddr, a.Address), a); err != nil {
+		return err
+	}
+	role, index := uint64(a.Role), uint64(a.Path.Index)
+	if err := tx.Put(keyOf(tAddrRole, role, index), a.Address[:]); err != nil {
+		return err
+	}
+	if a.Account != wallet.House {
+		if err := tx.Put(keyOf(tAddrAcct, a.Account, role, index), a.Address[:]); err != nil {
+			return err
+		}
+	}
+	chains, err := Chains(tx)
+	if err != nil {
+		return err
+	}
+	for _, c := range chains {
+		if err := MarkUnopened(tx, a.Address, wallet.Coin(c.ID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OurAddress looks up an address; ok is false if it is not ours.
+func OurAddress(tx Tx, a common.Address) (rec wallet.Address, ok bool, err error) {
+	return get[wallet.Address](tx, keyOf(tAddr, a))
+}
+
+// IsOurs reports whether we hold the key of an address.
+func IsOurs(tx Tx, a common.Address) (bool, error) { return has(tx, keyOf(tAddr, a)) }
+
+// AddressAt returns the address of a role and index; ok is false if it was
+// not made yet.
+func AddressAt(tx Tx, role wallet.Role, index uint32) (rec wallet.Address, ok bool, err error) {
+	raw, err := tx.Get(keyOf(tAddrRole, uint64(role), uint64(index)))
+	if err != nil || raw == nil {
+		return rec, false, err
+	}
+	return OurAddress(tx, common.BytesToAddress(raw))
+}
+
+// EachAddress calls fn for the addresses of a role in the order of their
+// indices, from the given index on, until fn returns Stop.
+func EachAddress(tx Tx, role wallet.Role, from uint32, fn func(wallet.Address) error) error {
+	r := Range{From: keyOf(tAddrRole, uint64(role), uint64(from)), To: after(keyOf(tAddrRole, uint64(role)))}
+	return eachAddress(tx, r, fn)
+}
+
+// EachAccountAddress calls fn for the addresses of an account.
+func EachAccountAddress(tx Tx, account string, fn func(wallet.Address) error) error {
+	return eachAddress(tx, under(keyOf(tAddrAcct, account)), fn)
+}
+
+func eachAddress(tx Tx, r Range, fn func(wallet.Address) error) error {
+	return tx.Scan(r, func(_, raw []byte) error {
+		rec, ok, err := OurAddress(tx, common.BytesToAddress(raw))
+		if err == nil && !ok {
+			err = fmt.Errorf("store: address %x is in an index only", raw)
+		}
+		if err != nil {
+			return err
+		}
+		return fn(rec)
+	})
+}
+
+// NextIndex is the lowest index of a role that was never handed out. It is
+// also the number of addresses of that role.
+func NextIndex(tx Tx, role wallet.Role) (uint32, error) {
+	n, _, err := getNumber(tx, keyOf(tAddrNext, uint64(role)))
+	return uint32(n), err
+}
+
+// PutNextIndex stores what NextIndex returns.
+func PutNextIndex(tx Tx, role wallet.Role, index uint32) error {
+	return putNumber(tx, keyOf(tAddrNext, uint64(role)), uint64(index))
+}
+
+// MarkUnopened notes that the balance which lay on an address before it was
+// watched is still to be read and booked.
+func MarkUnopened(tx Tx, a common.Address, asset wallet.AssetID) error {
+	return mark(tx, keyOf(tAddrOpen, asset.ChainID, a, asset.Contract))
+}
+
+// Unopened is an address whose opening balance of an asset was not read yet.
+type Unopened struct {
+	Address common.Address
+	Asset   wallet.AssetID
+}
+
+// UnopenedAddresses returns up to limit of them.
+func UnopenedAddresses(tx Tx, chain uint64, limit int) (list []Unopened, err error) {
+	prefix := keyOf(tAddrOpen, chain)
+	err = tx.Scan(under(prefix), func(k, _ []byte) error {
+		k = k[len(prefix):]
+		list = append(list, Unopened{
+			Address: common.BytesToAddress(k[:20]),
+			Asset:   wallet.Token(chain, common.BytesToAddress(k[20:])),
+		})
+		if len(list) == limit {
+			return Stop
+		}
+		return nil
+	})
+	return list, err
+}
+
+// IsUnopened reports whether an opening balance is still to be read.
+func IsUnopened(tx Tx, u Unopened) (bool, error) {
+	return has(tx, keyOf(tAddrOpen, u.Asset.ChainID, u.Address, u.Asset.Contract))
+}
+
+// MarkOpened notes that an opening balance was booked.
+func MarkOpened(tx Tx, u Unopened) error {
+	return tx.Delete(keyOf(tAddrOpen, u.Asset.ChainID, u.Address, u.Asset.Contract))
+}

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet"
+)
+
+// Place is one asset on one address.
+type Place struct {
+	Address common.Address
+	Asset   wallet.AssetID
+}
+
+// Unbooked sums, for each place of ours on a chain, what scanning saw move there
+// in blocks up to and including upTo and what is not in the ledger yet: pending
+// deposits, unsettled transactions of ours with their gas, and outflows. Added
+// to the ledger, it is what must lie there on chain.
+func Unbooked(tx Tx, chain, upTo uint64) (map[Place]wallet.Amount, error) {
+	u := unbooked{tx, chain, map[Place]wallet.Amount{}}
+	pending, err := PendingDeposits(tx, chain, upTo, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range pending {
+		u.add(d.Address, d.Asset, d.Amount)
+	}
+	mined, err := UnsettledMined(tx, chain, 0, upTo)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range mined {
+		if err := u.addMined(m); err != nil {
+			return nil, err
+		}
+	}
+	outflows, err := Outflows(tx, chain, 0, upTo, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range outflows {
+		if err := u.move(o.Transfer.Asset, o.Transfer.From, o.Transfer.To, o.Transfer.Amount); err != nil {
+			return nil, err
+		}
+	}
+	return u.sums, nil
+}
+
+type unbooked struct {
+	tx    Tx
+	chain uint64
+	sums  map[Place]wallet.Amount
+}
+
+func (u *unbooked) add(at common.Address, asset wallet.AssetID, amount wallet.Amount) {
+	p := Place{at, asset}
+	u.sums[p] = u.sums[p].Add(amount)
+}
+
+func (u *unbooked) move(asset wallet.AssetID, from, to common.Address, amount wallet.Amount) error {
+	if ours, err := IsOurs(u.tx, from); err != nil {
+		return err
+	} else if ours {
+		u.add(from, asset, amount.Neg())
+	}
+	ours, err := IsOurs(u.tx, to)
+	if err == nil && ours {
+		u.add(to, asset, amount)
+	}
+	return err
+}
+
+// addMined adds what a transaction of ours moved. Where the arrival is a
+// deposit, that is a record of its own.
+func (u *unbooked) addMined(m wallet.Mined) error {
+	coin := wallet.Coin(u.chain)
+	u.add(m.Slot.Sender, coin, m.Cost().Neg())
+	if !m.Success {
+		return nil
+	}
+	to, err := u.unlessDeposit(m, wallet.KindNative, 0, m.To)
+	if err != nil {
+		return err
+	}
+	if err := u.move(coin, m.Slot.Sender, to, m.Value); err != nil {
+		return err
+	}
+	for _, t := range m.Transfers {
+		if to, err = u.unlessDeposit(m, wallet.KindToken, t.Position, t.To); err != nil {
+			return err
+		}
+		if err := u.move(t.Asset, t.From, to, t.Amount); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlessDeposit is the address to, or the outside if the arrival there was
+// recorded as a deposit.
+func (u *unbooked) unlessDeposit(m wallet.Mined, kind wallet.DepositKind, position uint64, to common.Address) (common.Address, error) {
+	d, ok, err := Deposit(u.tx, wallet.DepositID(u.chain, m.TxHash, kind, position))
+	if ok && d.Status != wallet.DepositOrphaned {
+		to = wallet.Outside
+	}
+	return to, err
+}
