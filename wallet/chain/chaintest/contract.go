@@ -1,0 +1,73 @@
+package chaintest
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/accounts/abi"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+)
+
+// artifacts are written by "make contracts" from the sources beside them.
+//
+//go:embed contracts/*.json
+var artifacts embed.FS
+
+// The contracts that come with the package; each source says what it does.
+var (
+	// Token is an ordinary ERC-20: Deploy takes its name, symbol, decimals
+	// (uint8) and supply (*big.Int), all of which the faucet then owns.
+	Token = load("Token")
+	// USDTLike is a token of 6 decimals whose transfers return nothing: Deploy
+	// takes the supply (*big.Int).
+	USDTLike = load("USDTLike")
+	// Forwarder is a recipient of ether that needs more than 21000 gas and a
+	// payer of ether inside calls. Deploy takes nothing.
+	Forwarder = load("Forwarder")
+	// Parting gives the ether it is created with to the address that its
+	// constructor takes, by self-destruction.
+	Parting = load("Parting")
+)
+
+// A Contract is compiled Solidity.
+type Contract struct {
+	Name string
+	ABI  abi.ABI
+	Code []byte // of creation, without constructor arguments
+}
+
+// Create returns the code that creates the contract with the given constructor
+// arguments.
+func (c Contract) Create(args ...any) ([]byte, error) {
+	packed, err := c.ABI.Pack("", args...)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", c.Name, err)
+	}
+	return append(c.Code[:len(c.Code):len(c.Code)], packed...), nil
+}
+
+// Call returns the data of a call of a method.
+func (c Contract) Call(method string, args ...any) ([]byte, error) {
+	data, err := c.ABI.Pack(method, args...)
+	if err != nil {
+		return nil, fmt.Errorf("call %s.%s: %w", c.Name, method, err)
+	}
+	return data, nil
+}
+
+// load reads an artifact, which is part of the program and must be valid.
+func load(name string) Contract {
+	data, err := artifacts.ReadFile("contracts/" + name + ".json")
+	if err != nil {
+		panic(err)
+	}
+	var artifact struct {
+		ABI      abi.ABI       `json:"abi"`
+		Bytecode hexutil.Bytes `json:"bytecode"`
+	}
+	if err := json.Unmarshal(data, &artifact); err != nil {
+		panic(fmt.Errorf("contract %s: %w", name, err))
+	}
+	return Contract{Name: name, ABI: artifact.ABI, Code: artifact.Bytecode}
+}

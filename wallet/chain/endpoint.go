@@ -1,0 +1,174 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/airlock-wallet/airlock/wallet"
+)
+
+// maxAnswer bounds one answer of a node, after decompression. The largest
+// blocks' receipts are a few tens of megabytes.
+const maxAnswer = 128 << 20
+
+var errTooLarge = fmt.Errorf("an answer of more than %d MiB", maxAnswer>>20)
+
+// endpoint is one node. It connects when it is first asked something.
+type endpoint struct {
+	host    string
+	url     *url.URL
+	secrets []string // parts of the URL that no text may contain
+	timeout time.Duration
+
+	connecting sync.Mutex // held while it connects
+	mu         sync.Mutex
+	client     *rpc.Client // set once chain id and genesis were checked
+	failures   int         // in a row
+	rest       time.Time   // not asked first until then
+	noReceipts bool        // does not know eth_getBlockReceipts
+}
+
+func newEndpoint(raw string, timeout time.Duration) (*endpoint, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		// The error of url.Parse quotes what may be a key.
+		return nil, wallet.As(wallet.ErrUsage, "endpoint URL: want http, https, ws or wss, :// and a host")
+	}
+	switch u.Scheme {
+	case "http", "https", "ws", "wss":
+	default:
+		return nil, wallet.As(wallet.ErrUsage, "endpoint %s: scheme %q: want http, https, ws or wss", u.Host, u.Scheme)
+	}
+	ep := &endpoint{host: u.Host, url: u, timeout: timeout}
+	for _, s := range []string{raw, u.String(), u.RequestURI(), u.EscapedPath(), u.Path, u.RawQuery, u.User.String()} {
+		if len(s) > 3 {
+			ep.secrets = append(ep.secrets, s)
+		}
+	}
+	if password, ok := u.User.Password(); ok && password != "" {
+		ep.secrets = append(ep.secrets, password)
+	}
+	return ep, nil
+}
+
+// pushes reports whether the endpoint can tell of new heads by itself.
+func (ep *endpoint) pushes() bool { return ep.url.Scheme == "ws" || ep.url.Scheme == "wss" }
+
+// connect returns the connection, which it makes and checks the first time.
+func (ep *endpoint) connect(ctx context.Context, check func(host string, id uint64, genesis common.Hash) error) (*rpc.Client, error) {
+	ep.connecting.Lock()
+	defer ep.connecting.Unlock()
+	if c := ep.connected(); c != nil {
+		return c, nil
+	}
+	c, err := rpc.DialOptions(ctx, ep.url.String(),
+		rpc.WithHTTPClient(&http.Client{Transport: limited{http.DefaultTransport}}),
+		rpc.WithWebsocketMessageSizeLimit(maxAnswer))
+	if err != nil {
+		return nil, err
+	}
+	id, genesis, err := identify(ctx, c)
+	if err == nil {
+		err = check(ep.host, id, genesis)
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	ep.mu.Lock()
+	ep.client = c
+	ep.mu.Unlock()
+	return c, nil
+}
+
+func (ep *endpoint) connected() *rpc.Client {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	return ep.client
+}
+
+// identify asks which chain a node serves. The genesis hash is taken as the
+// node says it: it names a chain and proves nothing.
+func identify(ctx context.Context, c *rpc.Client) (uint64, common.Hash, error) {
+	var id hexutil.Uint64
+	var genesis *struct {
+		Hash common.Hash `json:"hash"`
+	}
+	batch := []rpc.BatchElem{
+		{Method: "eth_chainId", Result: &id},
+		{Method: "eth_getBlockByNumber", Args: []any{"0x0", false}, Result: &genesis},
+	}
+	if err := c.BatchCallContext(ctx, batch); err != nil {
+		return 0, common.Hash{}, err
+	}
+	if err := errors.Join(batch[0].Error, batch[1].Error); err != nil {
+		return 0, common.Hash{}, err
+	}
+	if genesis == nil || genesis.Hash == (common.Hash{}) {
+		return 0, common.Hash{}, &EndpointError{Method: "eth_getBlockByNumber", Reason: "has no genesis block", kind: elsewhere}
+	}
+	if id == 0 {
+		return 0, common.Hash{}, &EndpointError{Method: "eth_chainId", Reason: "says that its chain id is 0, which no chain has (EIP-155)", kind: elsewhere}
+	}
+	return uint64(id), genesis.Hash, nil
+}
+
+// failed has the endpoint asked last for a while, longer each time in a row.
+func (ep *endpoint) failed(now time.Time) {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	ep.failures++
+	ep.rest = now.Add(min(time.Second<<min(ep.failures-1, 6), time.Minute))
+}
+
+func (ep *endpoint) worked() {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	ep.failures, ep.rest = 0, time.Time{}
+}
+
+func (ep *endpoint) resting(now time.Time) bool {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	return now.Before(ep.rest)
+}
+
+func (ep *endpoint) close() {
+	if c := ep.connected(); c != nil {
+		c.Close()
+	}
+}
+
+// limited bounds the answers of a transport.
+type limited struct{ next http.RoundTripper }
+
+func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.next.RoundTrip(r)
+	if err == nil {
+		resp.Body = &limitedBody{resp.Body, maxAnswer}
+	}
+	return resp, err
+}
+
+type limitedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errTooLarge
+	}
+	return n, err
+}

@@ -1,0 +1,135 @@
+// Package faulty puts a JSON-RPC proxy before a node, so that tests can have the
+// node be late, wrong, empty, stale or gone.
+package faulty
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+)
+
+// Request is one JSON-RPC request, on its own or of a batch.
+type Request struct {
+	ID     json.RawMessage   `json:"id"`
+	Method string            `json:"method"`
+	Params []json.RawMessage `json:"params"`
+}
+
+// Answer is one JSON-RPC answer. A rule may change it.
+type Answer struct {
+	Version string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Result  json.RawMessage `json:"result,omitempty"`
+	Error   json.RawMessage `json:"error,omitempty"`
+}
+
+// Rule looks at a request and its answer, which it may change.
+type Rule func(Request, *Answer)
+
+// Proxy is an HTTP endpoint before a node.
+type Proxy struct {
+	*httptest.Server
+
+	node string
+	mu   sync.Mutex
+	rule Rule
+	down int // HTTP status instead of any answer; 0 for none
+	seen map[string]int
+}
+
+// New starts a proxy before the node at an HTTP URL. Close ends it.
+func New(node string) *Proxy {
+	p := &Proxy{node: node, seen: map[string]int{}}
+	p.Server = httptest.NewServer(http.HandlerFunc(p.serve))
+	return p
+}
+
+// Rule sets what happens to answers from now on; nil leaves them alone.
+func (p *Proxy) Rule(r Rule) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rule = r
+}
+
+// Down answers everything with an HTTP status from now on; 0 ends that.
+func (p *Proxy) Down(status int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down = status
+}
+
+// Seen is how often a method was asked for.
+func (p *Proxy) Seen(method string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen[method]
+}
+
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	rule, down := p.rule, p.down
+	p.mu.Unlock()
+	if down != 0 {
+		http.Error(w, http.StatusText(down), down)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	resp, err := http.Post(p.node, "application/json", bytes.NewReader(body)) //nolint:noctx,gosec // of a test, to its own node
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	answer, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err == nil {
+		answer, err = p.change(rule, body, answer)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(answer)
+}
+
+func (p *Proxy) change(rule Rule, body, answer []byte) ([]byte, error) {
+	single := len(body) > 0 && body[0] == '{'
+	if single {
+		body, answer = list(body), list(answer)
+	}
+	var requests []Request
+	var answers []Answer
+	if err := json.Unmarshal(body, &requests); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(answer, &answers); err != nil {
+		return nil, err
+	}
+	asked := map[string]Request{}
+	p.mu.Lock()
+	for _, r := range requests {
+		asked[string(r.ID)] = r
+		p.seen[r.Method]++
+	}
+	p.mu.Unlock()
+	if rule != nil {
+		for i := range answers {
+			rule(asked[string(answers[i].ID)], &answers[i])
+		}
+	}
+	if single {
+		return json.Marshal(answers[0])
+	}
+	return json.Marshal(answers)
+}
+
+func list(b []byte) []byte {
+	return append(append([]byte{'['}, bytes.TrimSpace(b)...), ']')
+}
