@@ -1,0 +1,306 @@
+package batch
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet"
+)
+
+// coinDecimals is how ether and every EVM chain's coin is divided.
+const coinDecimals = 18
+
+// Check refuses a batch that breaks a rule of the format, or one of whose
+// transactions does something other than its intent. The error is a [*Error]
+// of class [wallet.ErrRefused] that names the item, the field and the value.
+//
+// What needs a clock, a vault or a policy is not looked at.
+func (b *Batch) Check() error {
+	if err := b.checkHead(); err != nil {
+		return err
+	}
+	assets, err := b.checkAssets()
+	if err != nil {
+		return err
+	}
+	type name struct {
+		kind wallet.IntentKind
+		id   string
+	}
+	var (
+		nonces  = map[common.Address]uint64{} // last of each sender
+		paths   = map[wallet.Path]common.Address{}
+		intents = make(map[name]int, len(b.Items))
+		used    = map[wallet.AssetID]bool{wallet.Coin(b.ChainID): true}
+	)
+	for i := range b.Items {
+		it := &b.Items[i]
+		if err := b.checkItem(i, assets); err != nil {
+			return err
+		}
+		if last, seen := nonces[it.From]; seen && it.Nonce <= last {
+			return itemFault(i, "nonce", it.Nonce, "nonces of a sender must rise, and one of %s before it is %d", it.From, last)
+		}
+		nonces[it.From] = it.Nonce
+		if other, seen := paths[it.Path]; seen && other != it.From {
+			return itemFault(i, "path", it.Path, "stands for %s here and for %s before", it.From, other)
+		}
+		paths[it.Path] = it.From
+		key := name{it.Intent.Kind, it.Intent.ID}
+		if first, seen := intents[key]; seen {
+			return itemFault(i, "intent/id", it.Intent.ID, "is the id of item %d too", first)
+		}
+		intents[key] = i
+		used[it.Intent.Asset] = true
+	}
+	for i, a := range b.Assets {
+		if !used[a.Asset] {
+			return fault(fmt.Sprintf("assets/%d/asset", i), a.Asset, "no item moves this asset")
+		}
+	}
+	return b.checkApprovals()
+}
+
+func (b *Batch) checkHead() error {
+	switch {
+	case b.Format != Format:
+		return fault("format", b.Format, "want %s", Format)
+	case b.Version != Version:
+		return fault("version", b.Version, "want %d", Version)
+	case !isHex(b.ID, 16):
+		return fault("id", b.ID, "want 32 lower-case hex digits")
+	case b.Kind != Withdrawals && b.Kind != Sweep:
+		return fault("kind", b.Kind, "want %s or %s", Withdrawals, Sweep)
+	case b.ChainID == 0:
+		return fault("chain_id", b.ChainID, "no chain has this id")
+	case !isHex(b.Vault, 32):
+		return fault("vault", b.Vault, "want a fingerprint of 64 lower-case hex digits")
+	case b.RecordHead != "" && !isHex(b.RecordHead, 32):
+		return fault("record_head", b.RecordHead, "want 64 lower-case hex digits, or nothing")
+	case len(b.Items) == 0:
+		return fault("items", nil, "a batch has at least one item")
+	case len(b.Items) > MaxItems:
+		return fault("items", nil, "%d items, and a batch has at most %d", len(b.Items), MaxItems)
+	}
+	if err := checkTime("created_at", b.CreatedAt); err != nil {
+		return err
+	}
+	if err := checkTime("expires_at", b.ExpiresAt); err != nil {
+		return err
+	}
+	if !b.ExpiresAt.After(b.CreatedAt) {
+		return fault("expires_at", b.ExpiresAt.Format(time.RFC3339), "is not after created_at")
+	}
+	return nil
+}
+
+func checkTime(field string, t time.Time) error {
+	if t.Location() != time.UTC || t.Nanosecond() != 0 || t.Year() < 2000 || t.Year() > 9999 {
+		return fault(field, t.Format(time.RFC3339Nano), "want a time in UTC and whole seconds")
+	}
+	return nil
+}
+
+func (b *Batch) checkAssets() (map[wallet.AssetID]Asset, error) {
+	if len(b.Assets) > len(b.Items)+1 {
+		return nil, fault("assets", nil, "%d assets for %d items", len(b.Assets), len(b.Items))
+	}
+	assets := make(map[wallet.AssetID]Asset, len(b.Assets))
+	for i, a := range b.Assets {
+		field := func(name string) string { return fmt.Sprintf("assets/%d/%s", i, name) }
+		_, twice := assets[a.Asset]
+		switch {
+		case a.Asset.ChainID != b.ChainID:
+			return nil, fault(field("asset"), a.Asset, "is not of chain %d", b.ChainID)
+		case twice:
+			return nil, fault(field("asset"), a.Asset, "stands twice")
+		case !isSymbol(a.Symbol):
+			return nil, fault(field("symbol"), a.Symbol, "want 1 to %d printable characters without a space at either end", maxSymbol)
+		case a.Decimals > wallet.MaxDecimals:
+			return nil, fault(field("decimals"), a.Decimals, "want at most %d", wallet.MaxDecimals)
+		case a.Asset.IsCoin() && a.Decimals != coinDecimals:
+			return nil, fault(field("decimals"), a.Decimals, "a chain's coin has %d", coinDecimals)
+		}
+		assets[a.Asset] = a
+	}
+	return assets, nil
+}
+
+func (b *Batch) checkItem(i int, assets map[wallet.AssetID]Asset) error {
+	it := &b.Items[i]
+	in := &it.Intent
+	if err := b.checkKind(i); err != nil {
+		return err
+	}
+	if err := wallet.CheckID("id", in.ID); err != nil {
+		return itemFault(i, "intent/id", in.ID, "%v", err)
+	}
+	if _, ok := assets[in.Asset]; !ok {
+		return itemFault(i, "intent/asset", in.Asset, "is not among the batch's assets")
+	}
+	switch {
+	case it.From == common.Address{}:
+		return itemFault(i, "from", it.From, "the zero address sends nothing")
+	case it.Nonce > MaxNonce:
+		return itemFault(i, "nonce", it.Nonce, "is above the highest nonce there is")
+	case it.Gas < MinGas || it.Gas > MaxGas:
+		return itemFault(i, "gas", it.Gas, "want a gas limit of %d to %d", MinGas, MaxGas)
+	case in.Amount.Sign() <= 0 || in.Amount.Big().BitLen() > 256:
+		return itemFault(i, "intent/amount", in.Amount, "want an amount above zero of at most 256 bits")
+	case in.Recipient == common.Address{}:
+		return itemFault(i, "intent/recipient", in.Recipient, "what the zero address gets is lost")
+	case in.Recipient == it.From:
+		return itemFault(i, "intent/recipient", in.Recipient, "is the sender")
+	}
+	if _, token := assets[wallet.Token(b.ChainID, in.Recipient)]; token {
+		return itemFault(i, "intent/recipient", in.Recipient, "is a token contract, and what it gets is lost")
+	}
+	if err := checkRungs(i, it.Rungs); err != nil {
+		return err
+	}
+	return checkPayload(i, it)
+}
+
+// checkKind holds the item's keys and order against what its intent is for.
+func (b *Batch) checkKind(i int) error {
+	it := &b.Items[i]
+	kinds := map[wallet.IntentKind]struct {
+		batch     string
+		from      wallet.Role
+		recipient wallet.Role // ExternalRole: no path
+		pinned    bool        // the recipient may be pinned by the policy instead
+	}{
+		wallet.IntentWithdrawal: {Withdrawals, wallet.PayoutRole, wallet.ExternalRole, true},
+		wallet.IntentSweep:      {Sweep, wallet.DepositRole, wallet.TreasuryRole, true},
+		wallet.IntentTopUp:      {Sweep, wallet.GasRole, wallet.DepositRole, false},
+	}
+	kind, ok := kinds[it.Intent.Kind]
+	if !ok || kind.batch != b.Kind {
+		return itemFault(i, "intent/kind", string(it.Intent.Kind), "has no place in a batch of kind %s", b.Kind)
+	}
+	if it.Path.Imported || it.Path.Role != kind.from {
+		return itemFault(i, "path", it.Path, "a %s is sent from a %s address", it.Intent.Kind, kind.from)
+	}
+	if it.RecipientPath != "" || !kind.pinned {
+		p, err := wallet.ParsePath(it.RecipientPath)
+		if err != nil || p.Imported || p.Role != kind.recipient {
+			return itemFault(i, "recipient_path", it.RecipientPath, "is no path that a %s may go to", it.Intent.Kind)
+		}
+	}
+	if it.Intent.Kind == wallet.IntentTopUp && !it.Intent.Asset.IsCoin() {
+		return itemFault(i, "intent/asset", it.Intent.Asset, "a top-up pays for gas, in the chain's coin")
+	}
+	switch r := it.Requires; {
+	case r == -1:
+	case r < 0 || r >= i:
+		return itemFault(i, "requires", r, "want the position of an item before this one, or -1")
+	case it.Intent.Kind != wallet.IntentSweep || b.Items[r].Intent.Kind != wallet.IntentTopUp || b.Items[r].Intent.Recipient != it.From:
+		return itemFault(i, "requires", r, "only a sweep waits, for the top-up of its sender")
+	}
+	return nil
+}
+
+func checkRungs(i int, rungs []wallet.Fee) error {
+	if len(rungs) == 0 || len(rungs) > MaxRungs {
+		return itemFault(i, "rungs", len(rungs), "want 1 to %d rungs", MaxRungs)
+	}
+	for n, f := range rungs {
+		field := func(name string) string { return fmt.Sprintf("rungs/%d/%s", n, name) }
+		switch {
+		case f.MaxFeePerGas.Sign() <= 0 || f.MaxFeePerGas.Big().BitLen() > 128:
+			return itemFault(i, field("max_fee_per_gas"), f.MaxFeePerGas, "want a fee above zero of at most 128 bits")
+		case f.MaxPriorityFeePerGas.Sign() < 0:
+			return itemFault(i, field("max_priority_fee_per_gas"), f.MaxPriorityFeePerGas, "is negative")
+		case f.MaxPriorityFeePerGas.Cmp(f.MaxFeePerGas) > 0:
+			return itemFault(i, field("max_priority_fee_per_gas"), f.MaxPriorityFeePerGas, "is above max_fee_per_gas %s", f.MaxFeePerGas)
+		}
+		if n == 0 {
+			continue
+		}
+		least := Bump(rungs[n-1])
+		if f.MaxFeePerGas.Cmp(least.MaxFeePerGas) < 0 {
+			return itemFault(i, field("max_fee_per_gas"), f.MaxFeePerGas, "want at least %s, one tenth above the rung before", least.MaxFeePerGas)
+		}
+		if f.MaxPriorityFeePerGas.Cmp(least.MaxPriorityFeePerGas) < 0 {
+			return itemFault(i, field("max_priority_fee_per_gas"), f.MaxPriorityFeePerGas, "want at least %s, one tenth above the rung before", least.MaxPriorityFeePerGas)
+		}
+	}
+	return nil
+}
+
+// checkPayload holds the bytes to be signed against the intent.
+func checkPayload(i int, it *Item) error {
+	in := &it.Intent
+	if in.Asset.IsCoin() {
+		switch {
+		case it.To != in.Recipient:
+			return itemFault(i, "to", it.To, "the intent pays %s", in.Recipient)
+		case it.Value.Cmp(in.Amount) != 0:
+			return itemFault(i, "value", it.Value, "the intent pays %s", in.Amount)
+		case len(it.Data) != 0:
+			return itemFault(i, "data", it.Data, "a payment of the coin has none")
+		}
+		return nil
+	}
+	switch {
+	case it.To != in.Asset.Contract:
+		return itemFault(i, "to", it.To, "the intent pays with the token %s", in.Asset.Contract)
+	case !it.Value.IsZero():
+		return itemFault(i, "value", it.Value, "a payment of a token sends none of the coin")
+	case !bytes.Equal(it.Data, TransferData(in.Recipient, in.Amount)):
+		return payloadFault(i, it)
+	}
+	return nil
+}
+
+// payloadFault says what call data does that is not what its intent says.
+func payloadFault(i int, it *Item) error {
+	value := fmt.Sprintf("%#.80x", []byte(it.Data))
+	to, amount, err := DecodeTransfer(it.Data)
+	if err != nil {
+		return itemFault(i, "data", nil, "%s: %v", value, err)
+	}
+	return itemFault(i, "data", nil, "%s: transfers %s to %s, and the intent pays %s to %s", value, amount, to, it.Intent.Amount, it.Intent.Recipient)
+}
+
+func (b *Batch) checkApprovals() error {
+	if len(b.Approvals) > MaxApprovals {
+		return fault("approvals", nil, "%d approvals, and a batch has at most %d", len(b.Approvals), MaxApprovals)
+	}
+	seen := map[common.Address]bool{}
+	for i, a := range b.Approvals {
+		switch {
+		case len(a.Signature) != 65:
+			return fault(fmt.Sprintf("approvals/%d/signature", i), len(a.Signature), "want 65 bytes")
+		case seen[a.Approver]:
+			return fault(fmt.Sprintf("approvals/%d/approver", i), a.Approver, "approves twice")
+		}
+		seen[a.Approver] = true
+	}
+	return nil
+}
+
+// isHex reports whether s is size bytes in lower-case hex.
+func isHex(s string, size int) bool {
+	raw, err := hex.DecodeString(s)
+	return err == nil && len(raw) == size && hex.EncodeToString(raw) == s
+}
+
+// isSymbol reports whether a symbol can be shown without harm.
+func isSymbol(s string) bool {
+	if s == "" || !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxSymbol {
+		return false
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+			return false
+		}
+	}
+	return s[0] != ' ' && s[len(s)-1] != ' '
+}
