@@ -1,0 +1,79 @@
+package outgoing
+
+import (
+	"slices"
+	"time"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/hd"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// Validity is how long a batch may be signed after it was built, unless the
+// operator says otherwise: the trip to the cold room and back.
+const Validity = 72 * time.Hour
+
+// Ladder is the fee ladder of a batch that must survive the hours until it is
+// signed and sent: the first rung is 2 × base fee + tip, which five full blocks
+// in a row cannot outgrow, and each further one a tenth more. Fees are in wei
+// per gas, of the head.
+func Ladder(baseFee, tip wallet.Amount, rungs int) []wallet.Fee {
+	ladder := []wallet.Fee{{MaxFeePerGas: baseFee.Mul(2).Add(tip), MaxPriorityFeePerGas: tip}}
+	for len(ladder) < rungs {
+		ladder = append(ladder, batch.Bump(ladder[len(ladder)-1]))
+	}
+	return ladder
+}
+
+// Draft makes a batch of items, addressed to the vault of the home, with the
+// head of its signing record as it was last seen and the assets that the items
+// move. Nothing is written.
+func Draft(tx store.Tx, kind string, chain uint64, items []batch.Item, now time.Time, validity time.Duration) (*batch.Batch, error) {
+	vault, err := Vault(tx)
+	if err != nil {
+		return nil, err
+	}
+	head, err := store.LastRecordHead(tx, vault)
+	if err != nil {
+		return nil, err
+	}
+	created := now.UTC().Truncate(time.Second)
+	b := &batch.Batch{
+		Format: batch.Format, Version: batch.Version, ID: batch.NewID(), Kind: kind, ChainID: chain, Vault: vault,
+		CreatedAt: created, ExpiresAt: created.Add(validity.Truncate(time.Second)), RecordHead: head.Head,
+		Assets: []batch.Asset{}, Items: items, Approvals: []batch.Approval{},
+	}
+	// The coin is always named: fees are paid in it.
+	ids := []wallet.AssetID{wallet.Coin(chain)}
+	for i := range items {
+		if !slices.Contains(ids, items[i].Intent.Asset) {
+			ids = append(ids, items[i].Intent.Asset)
+		}
+	}
+	for _, id := range ids {
+		a, err := store.Asset(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		b.Assets = append(b.Assets, batch.Asset{Asset: id, Symbol: a.Symbol, Decimals: a.Decimals})
+	}
+	return b, nil
+}
+
+// Vault is the fingerprint of the vault that signs for the home, in hex.
+func Vault(tx store.Tx) (string, error) {
+	file, err := store.WatchFile(tx)
+	if err != nil {
+		return "", err
+	}
+	if file == nil {
+		return "", wallet.WithHint(wallet.As(wallet.ErrNotFound, "this home has no watch file yet, so no vault can sign for it"),
+			"export it from the vault with airlock-signer vault export-watch, then run airlock watch import")
+	}
+	w, err := hd.DecodeWatch(file)
+	if err != nil {
+		return "", err
+	}
+	return w.Fingerprint().String(), nil
+}

@@ -1,0 +1,365 @@
+package outgoing
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// Progress counts what a pass over the evidence changed.
+type Progress struct {
+	Mined     int // found in a block that is not final yet
+	Returned  int // was mined in a block that left the chain
+	Confirmed int
+	Failed    int
+	Replaced  int // another transaction is final at the slot
+	Held      int // waits for a person
+}
+
+// Add returns the sum of two passes.
+func (p Progress) Add(q Progress) Progress {
+	return Progress{
+		p.Mined + q.Mined, p.Returned + q.Returned, p.Confirmed + q.Confirmed,
+		p.Failed + q.Failed, p.Replaced + q.Replaced, p.Held + q.Held,
+	}
+}
+
+// Stale lists the slots whose state is not what scanning found there: mined
+// and not known to be, or known to be and no longer.
+func Stale(tx store.Tx, chain uint64) (slots []wallet.Slot, err error) {
+	err = store.OpenOutgoing(tx, chain, func(o wallet.Outgoing) error {
+		m, ok, err := store.MinedAt(tx, o.Slot)
+		if err != nil {
+			return err
+		}
+		known := o.State == wallet.OutgoingMined
+		same := known == ok && (!ok || o.TxHash == m.TxHash)
+		if ok && !same && !isOurs(&m, &o) {
+			same = strings.HasPrefix(o.Answer, explain(Foreign, &m, &o))
+		}
+		if !same {
+			slots = append(slots, o.Slot)
+		}
+		return nil
+	})
+	return slots, err
+}
+
+// Observe brings slots in line with what scanning found there. Nothing is
+// booked: a reorg may undo it.
+func Observe(tx store.Tx, slots []wallet.Slot, now time.Time) (p Progress, err error) {
+	for _, slot := range slots {
+		o, ok, err := store.OutgoingAt(tx, slot)
+		if err != nil {
+			return p, err
+		}
+		if !ok || o.State == wallet.OutgoingFinal {
+			continue
+		}
+		m, mined, err := store.MinedAt(tx, slot)
+		if err != nil {
+			return p, err
+		}
+		switch {
+		case mined && isOurs(&m, &o):
+			if o.State != wallet.OutgoingMined {
+				p.Mined++
+			}
+			err = observeMined(tx, o, m, now)
+		case mined:
+			err = observeForeign(tx, o, m, now)
+		case o.State == wallet.OutgoingMined:
+			p.Returned++
+			err = observeReturn(tx, o, now)
+		}
+		if err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func observeMined(tx store.Tx, o wallet.Outgoing, m wallet.Mined, now time.Time) error {
+	if o.State == wallet.OutgoingMined && o.TxHash == m.TxHash {
+		return nil
+	}
+	o.State, o.TxHash, o.Answer = wallet.OutgoingMined, m.TxHash, ""
+	if err := store.PutOutgoing(tx, o); err != nil {
+		return err
+	}
+	w, ok, err := withdrawalOf(tx, &o)
+	if err != nil || !ok {
+		return err
+	}
+	w.Status, w.TxHash, w.Fee, w.Reason, w.UpdatedAt = wallet.WithdrawalMined, m.TxHash, m.Cost(), "", now
+	return store.PutWithdrawal(tx, w)
+}
+
+// observeForeign notes why a transaction cannot be mined any more, unless a
+// reorg takes back what took its place.
+func observeForeign(tx store.Tx, o wallet.Outgoing, m wallet.Mined, now time.Time) error {
+	if o.State == wallet.OutgoingMined {
+		demote(&o)
+	}
+	o.Answer = explain(Foreign, &m, &o)
+	if err := store.PutOutgoing(tx, o); err != nil {
+		return err
+	}
+	w, ok, err := withdrawalOf(tx, &o)
+	if err != nil || !ok {
+		return err
+	}
+	if w.Status == wallet.WithdrawalMined {
+		w.Status, w.Fee = statusBefore(&o), wallet.Amount{}
+	}
+	w.Reason, w.UpdatedAt = o.Answer+", until it is final", now
+	return store.PutWithdrawal(tx, w)
+}
+
+// observeReturn puts a transaction whose block left the chain back on its way.
+func observeReturn(tx store.Tx, o wallet.Outgoing, now time.Time) error {
+	demote(&o)
+	if err := store.PutOutgoing(tx, o); err != nil {
+		return err
+	}
+	w, ok, err := withdrawalOf(tx, &o)
+	if err != nil || !ok {
+		return err
+	}
+	w.Status, w.Fee, w.UpdatedAt = statusBefore(&o), wallet.Amount{}, now
+	w.Reason = "the block that held it left the chain"
+	return store.PutWithdrawal(tx, w)
+}
+
+// demote takes a mined transaction back to where the newest attempt stands.
+func demote(o *wallet.Outgoing) {
+	o.State = wallet.OutgoingBound
+	if last := o.Last(); len(last.Signed) > 0 && !last.Discarded {
+		o.State = wallet.OutgoingOffered
+	}
+}
+
+// statusBefore is the status of a withdrawal whose transaction is not mined.
+func statusBefore(o *wallet.Outgoing) wallet.WithdrawalStatus {
+	switch last := o.Last(); {
+	case last.Discarded:
+		return wallet.WithdrawalApproved
+	case len(last.Signed) == 0:
+		return wallet.WithdrawalBuilt
+	}
+	return wallet.WithdrawalBroadcast
+}
+
+// Ripe lists what was mined at or below the final block and is not booked, in
+// the order of the blocks. It is empty before the first scan.
+func Ripe(tx store.Tx, chain uint64) ([]wallet.Mined, error) {
+	c, ok, err := store.ReadCursor(tx, chain)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return store.UnsettledMined(tx, chain, 0, c.Final)
+}
+
+// Settle books what was mined at slots and is final. What it finds held for a
+// person it leaves as it is. Settling a slot again changes nothing.
+func Settle(tx store.Tx, chain uint64, slots []wallet.Slot, now time.Time) (p Progress, err error) {
+	c, ok, err := store.ReadCursor(tx, chain)
+	if err != nil || !ok {
+		return p, err
+	}
+	s := settler{tx: tx, now: now, chain: chain}
+	for _, slot := range slots {
+		m, ok, err := store.MinedAt(tx, slot)
+		if err != nil {
+			return p, err
+		}
+		if !ok || m.Settled || m.BlockNumber > c.Final {
+			continue
+		}
+		if err := s.settle(m, &p); err != nil {
+			return p, fmt.Errorf("settle %s (nonce %d of %s): %w", m.TxHash, slot.Nonce, slot.Sender, err)
+		}
+	}
+	return p, nil
+}
+
+type settler struct {
+	tx    store.Tx
+	now   time.Time
+	chain uint64
+	open  map[payment][]string // open withdrawals by what they pay; nil until asked for
+}
+
+func (s *settler) settle(m wallet.Mined, p *Progress) error {
+	o, bound, err := store.OutgoingAt(s.tx, m.Slot)
+	if err != nil {
+		return err
+	}
+	if !bound {
+		return s.unbound(m, p)
+	}
+	if o.State == wallet.OutgoingFinal {
+		return s.again(m, &o, p)
+	}
+	switch out := Judge(&m, &o); out {
+	case Done:
+		p.Confirmed++
+		return s.close(m, o, out, wallet.WithdrawalConfirmed)
+	case Reverted, Silent:
+		p.Failed++
+		return s.close(m, o, out, wallet.WithdrawalFailed)
+	case Other:
+		if o.Intent.Kind != wallet.IntentWithdrawal {
+			p.Confirmed++
+			return s.close(m, o, out, wallet.WithdrawalConfirmed)
+		}
+		p.Held++
+		return s.hold(&o, explain(out, &m, &o))
+	case Foreign:
+		return s.foreign(m, o, p)
+	}
+	return fmt.Errorf("outcome of %s is not known", m.TxHash)
+}
+
+// again meets a slot that was booked before: scanning read its block anew. What
+// took the place of a final transaction is beyond what software may decide.
+func (s *settler) again(m wallet.Mined, o *wallet.Outgoing, p *Progress) error {
+	if o.TxHash != m.TxHash {
+		p.Held++
+		return store.MarkUnexplained(s.tx, m.Slot)
+	}
+	m.Settled = true
+	return store.PutMined(s.tx, m)
+}
+
+// unbound books a transaction that nobody here made. One that pays what a
+// withdrawal still asks for is left for a person, since booking it as anything
+// else would let the withdrawal be paid again.
+func (s *settler) unbound(m wallet.Mined, p *Progress) error {
+	pays, err := s.pays(&m)
+	if err != nil {
+		return err
+	}
+	if err := store.MarkUnexplained(s.tx, m.Slot); err != nil {
+		return err
+	}
+	if len(pays) > 0 {
+		p.Held++
+		return nil
+	}
+	return s.bookMined(m, nil)
+}
+
+// foreign settles a slot that somebody else's transaction took. Its intent is
+// free of the slot: a withdrawal may be built at another one.
+func (s *settler) foreign(m wallet.Mined, o wallet.Outgoing, p *Progress) error {
+	why := explain(Foreign, &m, &o)
+	pays, err := s.pays(&m)
+	if err != nil {
+		return err
+	}
+	if len(pays) > 0 {
+		p.Held++
+		return s.hold(&o, fmt.Sprintf("%s, but pays what withdrawal %s asks for: airlock resolve shows it", why, pays[0]))
+	}
+	p.Replaced++
+	if err := s.bookMined(m, nil); err != nil {
+		return err
+	}
+	if err := s.free(&m, &o, why); err != nil {
+		return err
+	}
+	o.State, o.TxHash, o.Answer = wallet.OutgoingFinal, m.TxHash, why
+	return store.PutOutgoing(s.tx, o)
+}
+
+// free takes the intent of a slot that another transaction used off the slot.
+func (s *settler) free(m *wallet.Mined, o *wallet.Outgoing, why string) error {
+	w, ok, err := withdrawalOf(s.tx, o)
+	if err != nil {
+		return err
+	}
+	if ok {
+		w.Status, w.Slot, w.Batch, w.TxHash, w.Fee = wallet.WithdrawalApproved, nil, "", common.Hash{}, wallet.Amount{}
+		w.Reason, w.UpdatedAt = why+"; it can be built again", s.now
+		return store.PutWithdrawal(s.tx, w)
+	}
+	if o.Intent.Kind == wallet.IntentSweep {
+		return emitSweep(s.tx, wallet.SweepFailedEvent, o, m, why, s.now)
+	}
+	return nil
+}
+
+// hold leaves a final transaction unbooked and says why, once.
+func (s *settler) hold(o *wallet.Outgoing, why string) error {
+	if o.Answer != why {
+		o.Answer = why
+		if err := store.PutOutgoing(s.tx, *o); err != nil {
+			return err
+		}
+	}
+	w, ok, err := withdrawalOf(s.tx, o)
+	if err != nil || !ok || w.Reason == why {
+		return err
+	}
+	w.Reason, w.UpdatedAt = why, s.now
+	return store.PutWithdrawal(s.tx, w)
+}
+
+// close books the final transaction of a slot that is the intent's own.
+func (s *settler) close(m wallet.Mined, o wallet.Outgoing, out Outcome, status wallet.WithdrawalStatus) error {
+	w, ok, err := withdrawalOf(s.tx, &o)
+	if err != nil {
+		return err
+	}
+	if o.Intent.Kind == wallet.IntentWithdrawal && !ok {
+		return fmt.Errorf("%w: withdrawal %s is not bound there", wallet.ErrConflict, o.Intent.ID)
+	}
+	var paid *wallet.Withdrawal
+	if ok && status == wallet.WithdrawalConfirmed {
+		paid = &w
+	}
+	if err := s.bookMined(m, paid); err != nil {
+		return err
+	}
+	o.State, o.TxHash, o.Answer = wallet.OutgoingFinal, m.TxHash, explain(out, &m, &o)
+	if err := store.PutOutgoing(s.tx, o); err != nil {
+		return err
+	}
+	if !ok {
+		return s.closeOwn(m, o, out)
+	}
+	w.Status, w.TxHash, w.Fee, w.UpdatedAt = status, m.TxHash, m.Cost(), s.now
+	w.Reason = explain(out, &m, &o)
+	if err := store.PutWithdrawal(s.tx, w); err != nil {
+		return err
+	}
+	if status == wallet.WithdrawalConfirmed {
+		return emitWithdrawal(s.tx, wallet.WithdrawalConfirmedEvent, w, s.now)
+	}
+	if err := Release(s.tx, w, s.now); err != nil {
+		return err
+	}
+	return emitWithdrawal(s.tx, wallet.WithdrawalFailedEvent, w, s.now)
+}
+
+// closeOwn ends a movement between addresses of ours.
+func (s *settler) closeOwn(m wallet.Mined, o wallet.Outgoing, out Outcome) error {
+	if o.Intent.Kind != wallet.IntentSweep {
+		return nil
+	}
+	if out != Done && out != Other {
+		return emitSweep(s.tx, wallet.SweepFailedEvent, &o, &m, explain(out, &m, &o), s.now)
+	}
+	if o.Intent.Asset.IsCoin() {
+		if err := s.bookDust(&m, &o); err != nil {
+			return err
+		}
+	}
+	return emitSweep(s.tx, wallet.SweepConfirmedEvent, &o, &m, explain(out, &m, &o), s.now)
+}

@@ -1,0 +1,163 @@
+package payout
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/outgoing"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// Report is what a pass of Confirm did.
+type Report struct {
+	Mined       int `json:"mined"`       // found in a block that is not final yet
+	Confirmed   int `json:"confirmed"`   // final and booked
+	Failed      int `json:"failed"`      // final without effect; funds released
+	Replaced    int `json:"replaced"`    // another transaction is final at the nonce
+	Returned    int `json:"returned"`    // left the chain with its block
+	Held        int `json:"held"`        // waits for a person: airlock resolve
+	Rebroadcast int `json:"rebroadcast"` // offered to a node in this pass
+	Pending     int `json:"pending"`     // signed and not final
+	Refused     int `json:"refused"`     // of Rebroadcast, by a node
+}
+
+// Confirm brings everything that is on its way in line with what scanning
+// found: it books what is final, notes what is mined, and offers what no node
+// is known to have. dial is called only if there is something to offer; while
+// the home is halted there is not. The report is good also beside an error.
+//
+// The cost of a pass grows with what is on its way, not with what is settled.
+func (s *Service) Confirm(ctx context.Context, dial func(context.Context) (Sender, error)) (Report, error) {
+	p, err := s.settle(ctx)
+	r := Report{
+		Mined: p.Mined, Confirmed: p.Confirmed, Failed: p.Failed,
+		Replaced: p.Replaced, Returned: p.Returned, Held: p.Held,
+	}
+	if err != nil {
+		return r, err
+	}
+	sent, offerErr := s.offerDue(ctx, dial)
+	r.Rebroadcast = sent.Accepted + sent.AlreadyKnown + sent.Refused + sent.NonceUsed + sent.Unheard
+	r.Refused = sent.Refused
+	rows, err := s.OnTheWay(ctx)
+	r.Pending = len(rows)
+	return r, errors.Join(offerErr, err)
+}
+
+// settle books what is final and notes what is mined, in bounded steps.
+func (s *Service) settle(ctx context.Context) (p outgoing.Progress, err error) {
+	var ripe []wallet.Mined
+	if err := s.DB.View(ctx, func(tx store.Tx) (err error) {
+		ripe, err = outgoing.Ripe(tx, s.Chain)
+		return err
+	}); err != nil {
+		return p, err
+	}
+	slots := make([]wallet.Slot, len(ripe))
+	for i, m := range ripe {
+		slots[i] = m.Slot
+	}
+	if err := s.inSteps(ctx, slots, func(tx store.Tx, part []wallet.Slot) (outgoing.Progress, error) {
+		return outgoing.Settle(tx, s.Chain, part, s.now())
+	}, &p); err != nil {
+		return p, err
+	}
+	if err := s.DB.View(ctx, func(tx store.Tx) (err error) {
+		slots, err = outgoing.Stale(tx, s.Chain)
+		return err
+	}); err != nil {
+		return p, err
+	}
+	return p, s.inSteps(ctx, slots, func(tx store.Tx, part []wallet.Slot) (outgoing.Progress, error) {
+		return outgoing.Observe(tx, part, s.now())
+	}, &p)
+}
+
+func (s *Service) inSteps(ctx context.Context, slots []wallet.Slot, fn func(store.Tx, []wallet.Slot) (outgoing.Progress, error), sum *outgoing.Progress) error {
+	for part := range slices.Chunk(slots, chunk) {
+		var p outgoing.Progress
+		if err := s.DB.Update(ctx, func(tx store.Tx) (err error) {
+			p, err = fn(tx, part)
+			return err
+		}); err != nil {
+			return err
+		}
+		*sum = sum.Add(p)
+	}
+	return nil
+}
+
+func (s *Service) offerDue(ctx context.Context, dial func(context.Context) (Sender, error)) (Sent, error) {
+	var due []wallet.Slot
+	halted := false
+	if err := s.DB.View(ctx, func(tx store.Tx) (err error) {
+		if _, halted, err = store.Halted(tx); err != nil || halted {
+			return err
+		}
+		due, err = outgoing.Due(tx, s.Chain, "", s.now())
+		return err
+	}); err != nil || halted || len(due) == 0 {
+		return Sent{}, err
+	}
+	node, err := dial(ctx)
+	if err != nil {
+		return Sent{}, err
+	}
+	return s.Offer(ctx, node, "")
+}
+
+// Row is a transaction on its way.
+type Row struct {
+	Kind   wallet.IntentKind
+	ID     string
+	From   common.Address
+	Nonce  uint64
+	State  wallet.OutgoingState
+	Since  time.Time // when it was bound
+	TxHash common.Hash
+	Note   string // why it is not further
+}
+
+// OnTheWay lists what is signed and not final, by sender and nonce.
+func (s *Service) OnTheWay(ctx context.Context) (rows []Row, err error) {
+	err = s.DB.View(ctx, func(tx store.Tx) error {
+		rows = nil
+		return store.OpenOutgoing(tx, s.Chain, func(o wallet.Outgoing) error {
+			last := o.Last()
+			if o.State != wallet.OutgoingMined && (len(last.Signed) == 0 || last.Discarded) {
+				return nil
+			}
+			r := Row{
+				Kind: o.Intent.Kind, ID: o.Intent.ID, From: o.Slot.Sender, Nonce: o.Slot.Nonce,
+				State: o.State, Since: o.BoundAt, TxHash: o.TxHash, Note: o.Answer,
+			}
+			if (r.TxHash == common.Hash{}) {
+				r.TxHash = last.Signed[o.Rung].Hash
+			}
+			rows = append(rows, r)
+			return nil
+		})
+	})
+	return rows, err
+}
+
+// Changed reports whether the pass found anything new.
+func (r Report) Changed() bool {
+	r.Pending, r.Held = 0, 0
+	return r != Report{}
+}
+
+// Add sums two passes; what waits is as the later one found it.
+func (r Report) Add(q Report) Report {
+	return Report{
+		Mined: r.Mined + q.Mined, Confirmed: r.Confirmed + q.Confirmed, Failed: r.Failed + q.Failed,
+		Replaced: r.Replaced + q.Replaced, Returned: r.Returned + q.Returned,
+		Rebroadcast: r.Rebroadcast + q.Rebroadcast, Refused: r.Refused + q.Refused,
+		Held: q.Held, Pending: q.Pending,
+	}
+}
