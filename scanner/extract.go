@@ -1,0 +1,248 @@
+package scanner
+
+import (
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/params"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// Known is what extracting needs to know of the home.
+type Known interface {
+	// Ours returns whom deposits to an address credit; ok is false if it is
+	// not ours.
+	Ours(a common.Address) (account string, ok bool)
+	// Token reports whether a contract is a registered token.
+	Token(contract common.Address) bool
+	// Signed reports whether we signed the transaction with that hash.
+	Signed(tx common.Hash) bool
+	// Outgoing returns the transaction that a slot is bound to; ok is false if
+	// no batch ever bound it.
+	Outgoing(s wallet.Slot) (o wallet.Outgoing, ok bool)
+}
+
+// Facts is what a block holds for us.
+type Facts struct {
+	Deposits []wallet.Deposit
+	Mined    []wallet.Mined
+	Outflows []store.Outflow
+	// Malformed counts logs of registered tokens that call themselves a
+	// Transfer and are none, ERC-721's with four topics left aside.
+	Malformed int
+	// Unread counts transactions of types that are not known here. Their token
+	// transfers are in the facts; ether that they may have moved is not.
+	Unread int
+}
+
+// extraction collects the facts of one block.
+type extraction struct {
+	Facts
+
+	chain uint64
+	block *chain.Block
+	known Known
+	seen  time.Time
+}
+
+// Extract finds what a block holds for us. Deposits are given as pending and
+// seen at the given time. It does no I/O but through known.
+func Extract(chainID uint64, b *chain.Block, known Known, seen time.Time) Facts {
+	x := extraction{chain: chainID, block: b, known: known, seen: seen}
+	for i := range b.Txs {
+		x.transaction(&b.Txs[i])
+	}
+	for _, w := range b.Withdrawals {
+		x.withdrawal(w)
+	}
+	return x.Facts
+}
+
+// transaction decides whether a transaction is ours before it looks at what
+// moved: value that our own transactions move between our addresses is no
+// deposit.
+func (x *extraction) transaction(t *chain.Tx) {
+	transfers := x.transfers(t)
+	if t.Tx == nil {
+		x.Unread++
+		for _, m := range transfers {
+			x.foreignTransfer(t, m)
+		}
+		return
+	}
+	sender, own := x.sender(t, transfers)
+	if own {
+		x.own(t, sender, transfers)
+		return
+	}
+	if to := t.Tx.To(); t.Success && to != nil {
+		x.deposit(wallet.KindNative, wallet.Coin(x.chain), sender, *to, wallet.AmountOf(t.Tx.Value()), t.Hash, 0, nil)
+	}
+	for _, m := range transfers {
+		x.foreignTransfer(t, m)
+	}
+}
+
+// sender recovers who sent a transaction if that matters, and tells whether
+// it is ours. Recovering all would cost as much as decoding them, so the node's
+// word chooses, as do the hashes that we signed; where value reaches or leaves
+// us, the node is not asked.
+func (x *extraction) sender(t *chain.Tx, transfers []wallet.Transfer) (sender common.Address, own bool) {
+	matters := len(transfers) > 0 || x.known.Signed(t.Hash)
+	if !matters {
+		_, matters = x.known.Ours(t.FromHint)
+	}
+	if to := t.Tx.To(); !matters && to != nil && t.Tx.Value().Sign() > 0 {
+		_, matters = x.known.Ours(*to)
+	}
+	if !matters {
+		return t.FromHint, false
+	}
+	sender, err := t.Sender()
+	if err != nil {
+		return common.Address{}, false // no key of ours made a signature that recovers to nobody
+	}
+	_, own = x.known.Ours(sender)
+	return sender, own
+}
+
+// own records a transaction of ours. It is a deposit too where it pays a
+// withdrawal to one of our own addresses, or where a contract gave something.
+func (x *extraction) own(t *chain.Tx, sender common.Address, transfers []wallet.Transfer) {
+	slot := wallet.Slot{ChainID: x.chain, Sender: sender, Nonce: t.Tx.Nonce()}
+	m := wallet.Mined{
+		Slot: slot, TxHash: t.Hash,
+		BlockNumber: x.block.Number(), BlockHash: x.block.Hash, BlockTime: blockTime(x.block),
+		Success: t.Success, Value: wallet.AmountOf(t.Tx.Value()), DataHash: crypto.Keccak256Hash(t.Tx.Data()),
+		GasUsed: t.GasUsed, GasPrice: wallet.AmountOf(t.GasPrice), Transfers: transfers,
+	}
+	if to := t.Tx.To(); to != nil {
+		m.To = *to
+	} else {
+		m.Create, m.To = true, crypto.CreateAddress(sender, slot.Nonce)
+	}
+	x.Mined = append(x.Mined, m)
+
+	pays := func(common.Address, wallet.AssetID) bool { return false }
+	if o, ok := x.known.Outgoing(slot); ok && paysWithdrawal(&m, &o) {
+		pays = func(to common.Address, asset wallet.AssetID) bool {
+			return to == o.Intent.Recipient && asset == o.Intent.Asset
+		}
+	}
+	coin := wallet.Coin(x.chain)
+	if t.Success && !m.Create && m.To != sender && pays(m.To, coin) {
+		x.deposit(wallet.KindNative, coin, sender, m.To, m.Value, t.Hash, 0, nil)
+	}
+	for _, f := range transfers {
+		_, fromOurs := x.known.Ours(f.From)
+		if !fromOurs || f.From == sender && f.To != sender && pays(f.To, f.Asset) {
+			x.tokenDeposit(t, f)
+		}
+	}
+}
+
+// paysWithdrawal reports whether a mined transaction is what its slot was
+// bound to for a withdrawal.
+func paysWithdrawal(m *wallet.Mined, o *wallet.Outgoing) bool {
+	p := &o.Payload
+	return o.Intent.Kind == wallet.IntentWithdrawal && !m.Create &&
+		m.To == p.To && m.Value.Cmp(p.Value) == 0 && m.DataHash == crypto.Keccak256Hash(p.Data)
+}
+
+// foreignTransfer is a token transfer in somebody else's transaction.
+func (x *extraction) foreignTransfer(t *chain.Tx, f wallet.Transfer) {
+	if _, ours := x.known.Ours(f.From); !ours {
+		x.tokenDeposit(t, f)
+		return
+	}
+	if f.From != f.To {
+		x.Outflows = append(x.Outflows, store.Outflow{
+			Transfer: f, TxHash: t.Hash, BlockNumber: x.block.Number(), BlockHash: x.block.Hash,
+		})
+	}
+}
+
+func (x *extraction) tokenDeposit(t *chain.Tx, f wallet.Transfer) {
+	index := f.LogIndex
+	x.deposit(wallet.KindToken, f.Asset, f.From, f.To, f.Amount, t.Hash, f.Position, &index)
+}
+
+// withdrawal is a validator's (EIP-4895). It has no transaction; its index is
+// unique on the chain and stands for the position.
+func (x *extraction) withdrawal(w *types.Withdrawal) {
+	amount := wallet.NewAmount(params.GWei).Mul(w.Amount)
+	x.deposit(wallet.KindWithdrawal, wallet.Coin(x.chain), common.Address{}, w.Address, amount, common.Hash{}, w.Index, nil)
+}
+
+func (x *extraction) deposit(kind wallet.DepositKind, asset wallet.AssetID, from, to common.Address, amount wallet.Amount, tx common.Hash, position uint64, logIndex *uint64) {
+	if amount.IsZero() {
+		return
+	}
+	account, ours := x.known.Ours(to)
+	if !ours {
+		return
+	}
+	x.Deposits = append(x.Deposits, wallet.Deposit{
+		ID:      wallet.DepositID(x.chain, tx, kind, position),
+		ChainID: x.chain, Account: account, Address: to, From: from,
+		Asset: asset, Amount: amount, Kind: kind, TxHash: tx, LogIndex: logIndex,
+		BlockNumber: x.block.Number(), BlockHash: x.block.Hash,
+		Status: wallet.DepositPending, SeenAt: x.seen,
+	})
+}
+
+// transferTopic is the hash of Transfer(address,address,uint256), which
+// ERC-20 and ERC-721 share.
+var transferTopic = crypto.Keccak256Hash([]byte("Transfer(address,address,uint256)"))
+
+// transfers are the transfers of registered tokens from or to addresses of
+// ours, without those of nothing. A transaction that failed has no logs.
+func (x *extraction) transfers(t *chain.Tx) (list []wallet.Transfer) {
+	for i := range t.Logs {
+		l := &t.Logs[i]
+		if len(l.Topics) == 0 || l.Topics[0] != transferTopic || !x.known.Token(l.Address) {
+			continue
+		}
+		f, ok := DecodeTransfer(l)
+		if !ok {
+			if len(l.Topics) != 4 {
+				x.Malformed++
+			}
+			continue
+		}
+		_, fromOurs := x.known.Ours(f.From)
+		_, toOurs := x.known.Ours(f.To)
+		if f.Amount.IsZero() || !fromOurs && !toOurs {
+			continue
+		}
+		f.Asset, f.LogIndex, f.Position = wallet.Token(x.chain, l.Address), l.Index, uint64(i)
+		list = append(list, f)
+	}
+	return list
+}
+
+// DecodeTransfer reads sender, recipient and amount of an ERC-20 Transfer log:
+// exactly three topics, of which two are addresses filled up with zeros, and
+// one word of data.
+func DecodeTransfer(l *chain.Log) (f wallet.Transfer, ok bool) {
+	if len(l.Topics) != 3 || l.Topics[0] != transferTopic || len(l.Data) != 32 {
+		return f, false
+	}
+	for _, topic := range l.Topics[1:] {
+		if common.BytesToHash(topic[12:]) != topic {
+			return f, false
+		}
+	}
+	f.From, f.To = common.BytesToAddress(l.Topics[1][12:]), common.BytesToAddress(l.Topics[2][12:])
+	f.Amount = wallet.AmountOf(common.BytesToHash(l.Data).Big())
+	return f, true
+}
+
+func blockTime(b *chain.Block) time.Time {
+	return time.Unix(int64(b.Header.Time), 0).UTC() //nolint:gosec // a wrong time is only shown
+}

@@ -1,0 +1,42 @@
+package scanner
+
+import (
+	"context"
+	"time"
+)
+
+// maxPause bounds how long Follow waits after passes that failed.
+const maxPause = time.Minute
+
+// Follow makes a pass now and whenever there may be a new head, until ctx ends
+// or onPass, which hears of each pass, returns an error. After a pass that
+// failed it waits, longer each time in a row.
+func (s *Scanner) Follow(ctx context.Context, onPass func(Summary, error) error) error {
+	heads := s.chain.Heads(ctx, s.o.Poll)
+	pause := s.o.Poll
+	for {
+		sum, err := s.Pass(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := onPass(sum, err); err != nil {
+			return err
+		}
+		if err == nil {
+			pause = s.o.Poll
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-heads:
+			}
+			continue
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
+		pause = min(2*pause, max(maxPause, s.o.Poll))
+	}
+}

@@ -1,0 +1,452 @@
+package scanner_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"math/big"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/airlock-wallet/airlock/scanner"
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain"
+	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
+	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
+	"github.com/airlock-wallet/airlock/wallet/store"
+	"github.com/airlock-wallet/airlock/wallet/store/bolt"
+)
+
+// A key of ours, with its address as the home knows it.
+type ourKey struct {
+	wallet.Address
+
+	key *ecdsa.PrivateKey
+}
+
+// home is a chain, a store that follows it through a proxy that can lie, and
+// keys of ours.
+type home struct {
+	*testing.T
+
+	net    *chaintest.Simulated
+	proxy  *faulty.Proxy
+	client *chain.Client
+	db     store.DB
+	chain  wallet.Chain
+	keys   []ourKey // alice, bob, payout, gas
+	late   common.Address
+	token  common.Address
+}
+
+const (
+	alice = iota
+	bob
+	payout
+	gas
+)
+
+var clock = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func now() time.Time { return clock }
+
+func newHome(t *testing.T, f wallet.Finality, o chaintest.SimulatedOptions) *home {
+	t.Helper()
+	net := chaintest.NewSimulated(t, o)
+	h := &home{T: t, net: net, proxy: faulty.New(net.URL()), late: common.HexToAddress("0x00000000000000000000000000000000001a7e")}
+	t.Cleanup(h.proxy.Close)
+	var err error
+	h.client, err = chain.Dial(t.Context(), chain.Options{URLs: []string{h.proxy.URL}, Attempts: 1, Backoff: time.Millisecond})
+	h.ok(err)
+	t.Cleanup(h.client.Close)
+	h.token, err = net.Deploy(t.Context(), chaintest.Token, "Gold", "GLD", uint8(6), big.NewInt(1e12))
+	h.ok(err)
+	h.chain = wallet.Chain{
+		ID: net.ChainID(), Coin: wallet.Asset{ID: wallet.Coin(net.ChainID()), Symbol: "ETH", Decimals: 18},
+		GenesisHash: h.client.Genesis(), StartBlock: 1, Finality: f, AddedAt: clock,
+	}
+	h.db, err = bolt.Create(t.Context(), filepath.Join(t.TempDir(), "airlock.db"))
+	h.ok(err)
+	for i, a := range []wallet.Address{
+		{Role: wallet.DepositRole, Account: "alice", Path: wallet.Path{Role: wallet.DepositRole}},
+		{Role: wallet.DepositRole, Account: "bob", Path: wallet.Path{Role: wallet.DepositRole, Index: 1}},
+		{Role: wallet.PayoutRole, Path: wallet.Path{Role: wallet.PayoutRole}},
+		{Role: wallet.GasRole, Path: wallet.Path{Role: wallet.GasRole}},
+	} {
+		key, err := crypto.ToECDSA(crypto.Keccak256([]byte{byte(i)}))
+		h.ok(err)
+		a.Address = crypto.PubkeyToAddress(key.PublicKey)
+		h.keys = append(h.keys, ourKey{a, key})
+	}
+	h.update(func(tx store.Tx) error {
+		if err := store.PutChain(tx, h.chain); err != nil {
+			return err
+		}
+		for _, k := range h.keys {
+			if err := store.AddAddress(tx, k.Address); err != nil {
+				return err
+			}
+		}
+		return store.PutToken(tx, wallet.Asset{ID: h.asset(), Symbol: "GLD", Decimals: 6})
+	})
+	return h
+}
+
+func (h *home) asset() wallet.AssetID          { return wallet.Token(h.net.ChainID(), h.token) }
+func (h *home) coin() wallet.AssetID           { return wallet.Coin(h.net.ChainID()) }
+func (h *home) address(who int) common.Address { return h.keys[who].Address.Address }
+
+func (h *home) ok(err error) {
+	h.Helper()
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+func (h *home) view(fn func(store.Tx) error) {
+	h.Helper()
+	h.ok(h.db.View(context.Background(), fn))
+}
+
+func (h *home) update(fn func(store.Tx) error) {
+	h.Helper()
+	h.ok(h.db.Update(context.Background(), fn))
+}
+
+func (h *home) scanner(db store.DB) *scanner.Scanner {
+	return scanner.New(db, h.client, h.net.ChainID(), scanner.Options{Now: now, MaxBlocksPerStep: 4})
+}
+
+func (h *home) pass() scanner.Summary {
+	h.Helper()
+	sum, err := h.scanner(h.db).Pass(h.Context())
+	h.ok(err)
+	return sum
+}
+
+func (h *home) mine(n int) {
+	h.Helper()
+	h.ok(h.net.Mine(h.Context(), n))
+}
+
+func (h *home) fund(to common.Address, wei int64) common.Hash {
+	h.Helper()
+	tx, err := h.net.Fund(h.Context(), to, big.NewInt(wei))
+	h.ok(err)
+	return tx
+}
+
+func (h *home) pay(to common.Address, units int64) common.Hash {
+	h.Helper()
+	tx, err := h.net.TransferToken(h.Context(), h.token, to, big.NewInt(units))
+	h.ok(err)
+	return tx
+}
+
+// sign makes a transaction of one of our keys.
+func (h *home) sign(who int, nonce uint64, to *common.Address, wei int64, data []byte, gasLimit uint64) (*types.Transaction, error) {
+	id := new(big.Int).SetUint64(h.net.ChainID())
+	return types.SignNewTx(h.keys[who].key, types.LatestSignerForChainID(id), &types.DynamicFeeTx{
+		ChainID: id, Nonce: nonce, GasTipCap: big.NewInt(1e9), GasFeeCap: big.NewInt(20e9),
+		Gas: gasLimit, To: to, Value: big.NewInt(wei), Data: data,
+	})
+}
+
+// send sends a transaction of one of our keys, which may be refused.
+func (h *home) send(who int, to *common.Address, wei int64, data []byte, gasLimit uint64) (common.Hash, error) {
+	nonce, err := h.net.Client().PendingNonceAt(context.Background(), h.address(who))
+	if err != nil {
+		return common.Hash{}, err
+	}
+	tx, err := h.sign(who, nonce, to, wei, data, gasLimit)
+	if err != nil {
+		return common.Hash{}, err
+	}
+	return tx.Hash(), h.net.Client().SendTransaction(context.Background(), tx)
+}
+
+func (h *home) call(method string, args ...any) []byte {
+	h.Helper()
+	data, err := chaintest.Token.Call(method, args...)
+	h.ok(err)
+	return data
+}
+
+func (h *home) deposits() (list []wallet.Deposit) {
+	h.Helper()
+	h.view(func(tx store.Tx) error {
+		return store.Deposits(tx, h.net.ChainID(), "", func(d wallet.Deposit) error {
+			list = append(list, d)
+			return nil
+		})
+	})
+	return list
+}
+
+// events are the types of all events of a subject, in order.
+func (h *home) events(subject string) (list []wallet.EventType) {
+	h.Helper()
+	h.view(func(tx store.Tx) error {
+		for seq := uint64(1); ; seq++ {
+			e, err := store.EventAt(tx, seq)
+			if err != nil { // there are no more
+				return nil //nolint:nilerr // see above
+			}
+			if e.Subject == subject {
+				list = append(list, e.Type)
+			}
+		}
+	})
+	return list
+}
+
+func (h *home) available(account string, asset wallet.AssetID) (a wallet.Amount) {
+	h.Helper()
+	h.view(func(tx store.Tx) error {
+		b, err := store.BalanceOf(tx, account, asset)
+		a = b[wallet.Available]
+		return err
+	})
+	return a
+}
+
+func (h *home) cursor() (c store.Cursor) {
+	h.Helper()
+	h.view(func(tx store.Tx) (err error) {
+		c, _, err = store.ReadCursor(tx, h.net.ChainID())
+		return err
+	})
+	return c
+}
+
+// checkHome compares the store with an independent reading of the canonical
+// chain, which must have been scanned to its head.
+func (h *home) checkHome() {
+	h.Helper()
+	want := h.readChain()
+	head, err := h.net.Client().HeaderByNumber(context.Background(), nil)
+	h.ok(err)
+	c := h.cursor()
+	if c.Head != head.Number.Uint64() || c.HeadHash != head.Hash() {
+		h.Fatalf("cursor at %d %s, head is %d %s", c.Head, c.HeadHash, head.Number, head.Hash())
+	}
+	credited := map[string]map[wallet.AssetID]wallet.Amount{"alice": {}, "bob": {}, wallet.House: {}}
+	for _, d := range h.deposits() {
+		if d.Address == h.late {
+			continue // part of it is its opening balance
+		}
+		events := h.events(d.ID)
+		last := map[wallet.DepositStatus]wallet.EventType{
+			wallet.DepositPending: wallet.DepositDetectedEvent, wallet.DepositConfirmed: wallet.DepositConfirmedEvent,
+			wallet.DepositOrphaned: wallet.DepositOrphanedEvent,
+		}[d.Status]
+		if len(events) == 0 || events[len(events)-1] != last || events[0] != wallet.DepositDetectedEvent {
+			h.Errorf("deposit %s is %s, told was %v", d.ID, d.Status, events)
+		}
+		w, canonical := want.deposits[d.ID]
+		if canonical == (d.Status == wallet.DepositOrphaned) {
+			h.Errorf("deposit %s is %s, on chain: %v", d.ID, d.Status, canonical)
+		}
+		if d.Status == wallet.DepositOrphaned {
+			continue
+		}
+		delete(want.deposits, d.ID)
+		if d.BlockHash != w.block || d.Amount.Cmp(w.amount) != 0 || d.Address != w.to || d.From != w.from || d.Asset != w.asset {
+			h.Errorf("deposit %+v, on chain %+v", d, w)
+		}
+		if final := d.BlockNumber <= h.finalEnough(); final != (d.Status == wallet.DepositConfirmed) {
+			h.Errorf("deposit %s of block %d is %s, final enough is %d", d.ID, d.BlockNumber, d.Status, h.finalEnough())
+		}
+		if d.Status == wallet.DepositConfirmed {
+			credited[d.Account][d.Asset] = credited[d.Account][d.Asset].Add(d.Amount)
+		}
+	}
+	for id, w := range want.deposits {
+		h.Errorf("deposit %s was missed: %+v", id, w)
+	}
+	for _, account := range []string{"alice", "bob"} {
+		for _, asset := range []wallet.AssetID{h.coin(), h.asset()} {
+			if have := h.available(account, asset); have.Cmp(credited[account][asset]) != 0 {
+				h.Errorf("%s has %s of %s, credited was %s", account, have, asset, credited[account][asset])
+			}
+		}
+	}
+	h.checkMined(want, c)
+	h.checkBalances(head.Hash(), c.Head)
+}
+
+func (h *home) checkMined(want reading, c store.Cursor) {
+	h.Helper()
+	h.view(func(tx store.Tx) error {
+		all, err := store.UnsettledMined(tx, h.net.ChainID(), 0, c.Head)
+		for _, m := range all {
+			if want.mined[m.Slot] != m.TxHash {
+				h.Errorf("mined at %v: %s, on chain %s", m.Slot, m.TxHash, want.mined[m.Slot])
+			}
+			delete(want.mined, m.Slot)
+		}
+		for slot, tx := range want.mined {
+			h.Errorf("mined at %v was missed: %s", slot, tx)
+		}
+		return err
+	})
+}
+
+// checkBalances makes sure that ledger and records explain every wei.
+func (h *home) checkBalances(block common.Hash, head uint64) {
+	h.Helper()
+	h.view(func(tx store.Tx) error {
+		moving, err := store.Unbooked(tx, h.net.ChainID(), head)
+		h.ok(err)
+		places := []common.Address{h.late}
+		for _, k := range h.keys {
+			places = append(places, k.Address.Address)
+		}
+		coins, err := h.client.BalancesAt(context.Background(), places, block)
+		h.ok(err)
+		tokens, err := h.client.TokenBalances(context.Background(), h.token, places, block)
+		h.ok(err)
+		for i, at := range places {
+			if ours, err := store.IsOurs(tx, at); err != nil || !ours {
+				continue
+			}
+			for asset, onChain := range map[wallet.AssetID]*big.Int{h.coin(): coins[i], h.asset(): tokens[i]} {
+				ledger, err := store.LocationBalance(tx, at, asset)
+				h.ok(err)
+				have := ledger.Add(moving[store.Place{Address: at, Asset: asset}])
+				if have.Cmp(wallet.AmountOf(onChain)) != 0 {
+					h.Errorf("%s of %d, %s: books explain %s, on chain lies %s", asset, i-1, at, have, onChain)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// finalEnough is the last block whose deposits must be credited.
+func (h *home) finalEnough() uint64 {
+	h.Helper()
+	switch h.chain.Finality.Tag {
+	case "safe", "finalized":
+		tag := map[string]rpc.BlockNumber{"safe": rpc.SafeBlockNumber, "finalized": rpc.FinalizedBlockNumber}[h.chain.Finality.Tag]
+		header, err := h.net.Client().HeaderByNumber(context.Background(), big.NewInt(tag.Int64()))
+		h.ok(err)
+		return header.Number.Uint64()
+	}
+	return h.cursor().Head + 1 - h.chain.Finality.Confirmations
+}
+
+// addLate makes an address ours that may have received something before.
+func (h *home) addLate() {
+	h.Helper()
+	h.update(func(tx store.Tx) error {
+		if err := store.AddAddress(tx, wallet.Address{Address: h.late, Role: wallet.TreasuryRole, Path: wallet.Path{Role: wallet.TreasuryRole}}); err != nil {
+			return err
+		}
+		return store.MarkUnopened(tx, h.late, h.asset())
+	})
+}
+
+// reading is what a straightforward reader makes of the canonical chain.
+type reading struct {
+	deposits map[string]arrival
+	mined    map[wallet.Slot]common.Hash
+}
+
+type arrival struct {
+	block    common.Hash
+	from, to common.Address
+	asset    wallet.AssetID
+	amount   wallet.Amount
+}
+
+func (h *home) readChain() reading {
+	h.Helper()
+	ctx := context.Background()
+	r := reading{map[string]arrival{}, map[wallet.Slot]common.Hash{}}
+	ours := map[common.Address]bool{}
+	for _, k := range h.keys {
+		ours[k.Address.Address] = true
+	}
+	head, err := h.net.Client().BlockNumber(ctx)
+	h.ok(err)
+	topic := crypto.Keccak256Hash([]byte("Transfer(address,address,uint256)"))
+	for n := h.chain.StartBlock; n <= head; n++ {
+		block, err := h.net.Client().BlockByNumber(ctx, new(big.Int).SetUint64(n))
+		h.ok(err)
+		for _, tx := range block.Transactions() {
+			receipt, err := h.net.Client().TransactionReceipt(ctx, tx.Hash())
+			h.ok(err)
+			from, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), tx)
+			h.ok(err)
+			if ours[from] {
+				r.mined[wallet.Slot{ChainID: h.net.ChainID(), Sender: from, Nonce: tx.Nonce()}] = tx.Hash()
+			}
+			if receipt.Status == 0 {
+				continue
+			}
+			if to := tx.To(); to != nil && ours[*to] && !ours[from] && tx.Value().Sign() > 0 {
+				id := wallet.DepositID(h.net.ChainID(), tx.Hash(), wallet.KindNative, 0)
+				r.deposits[id] = arrival{block.Hash(), from, *to, h.coin(), wallet.AmountOf(tx.Value())}
+			}
+			for i, l := range receipt.Logs {
+				if l.Address != h.token || l.Topics[0] != topic || new(big.Int).SetBytes(l.Data).Sign() == 0 {
+					continue
+				}
+				src, dst := common.BytesToAddress(l.Topics[1][:]), common.BytesToAddress(l.Topics[2][:])
+				if ours[dst] && !ours[src] {
+					id := wallet.DepositID(h.net.ChainID(), tx.Hash(), wallet.KindToken, uint64(i))
+					r.deposits[id] = arrival{block.Hash(), src, dst, h.asset(), wallet.AmountOf(new(big.Int).SetBytes(l.Data))}
+				}
+			}
+		}
+		for _, w := range block.Withdrawals() {
+			if ours[w.Address] && w.Amount > 0 {
+				id := wallet.DepositID(h.net.ChainID(), common.Hash{}, wallet.KindWithdrawal, w.Index)
+				r.deposits[id] = arrival{block.Hash(), common.Address{}, w.Address, h.coin(), wallet.NewAmount(1e9).Mul(w.Amount)}
+			}
+		}
+	}
+	return r
+}
+
+// mortalDB is a store whose process is killed before or after one of its
+// transactions.
+type mortalDB struct {
+	store.DB
+
+	left int // transactions until then
+}
+
+var errKilled = errors.New("killed")
+
+func (m *mortalDB) die() bool {
+	m.left--
+	return m.left < 0
+}
+
+func (m *mortalDB) View(ctx context.Context, fn func(store.Tx) error) error {
+	if m.die() {
+		return errKilled
+	}
+	return m.DB.View(ctx, fn)
+}
+
+func (m *mortalDB) Update(ctx context.Context, fn func(store.Tx) error) error {
+	if m.die() {
+		return errKilled
+	}
+	if err := m.DB.Update(ctx, fn); err != nil {
+		return err
+	}
+	if m.die() {
+		return errKilled
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package scanner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// openStep is how many opening balances are read and booked at a time.
+const openStep = 200
+
+// holding is what the chain says of a place at the cursor's block.
+type holding struct {
+	store.Unopened
+
+	balance *big.Int
+	nonce   uint64 // of the coin's places
+}
+
+// open reads and books what lay on addresses before they were watched. It is
+// read at the last block that was read: what lies there, less what the ledger
+// and the records of scanning explain.
+func (s *Scanner) open(ctx context.Context, st state, sum *Summary) error {
+	for {
+		var list []store.Unopened
+		err := s.db.View(ctx, func(tx store.Tx) (err error) {
+			list, err = store.UnopenedAddresses(tx, s.id, openStep)
+			return err
+		})
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		holdings, err := s.holdings(ctx, list, st.cursor.HeadHash)
+		if errors.Is(err, chain.ErrNoState) || errors.Is(err, ethereum.NotFound) {
+			return nil // the endpoint is behind; the next pass asks again
+		}
+		if err != nil {
+			return fmt.Errorf("opening balances: %w", err)
+		}
+		booked := 0
+		err = s.db.Update(ctx, func(tx store.Tx) (err error) {
+			if err := s.unmoved(tx, st.cursor); err != nil {
+				return err
+			}
+			booked, err = s.bookOpenings(tx, st.cursor, holdings)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		sum.Openings += booked
+	}
+}
+
+// holdings asks the chain for balances at a block, and for the nonces of the
+// coin's places.
+func (s *Scanner) holdings(ctx context.Context, list []store.Unopened, block common.Hash) ([]holding, error) {
+	var all []holding
+	groups := map[common.Address][]common.Address{}
+	var order []common.Address
+	for _, u := range list {
+		if groups[u.Asset.Contract] == nil {
+			order = append(order, u.Asset.Contract)
+		}
+		groups[u.Asset.Contract] = append(groups[u.Asset.Contract], u.Address)
+	}
+	for _, contract := range order {
+		owners := groups[contract]
+		balances, nonces, err := s.balances(ctx, contract, owners, block)
+		if err != nil {
+			return nil, err
+		}
+		for i, a := range owners {
+			h := holding{Unopened: store.Unopened{Address: a, Asset: wallet.Token(s.id, contract)}, balance: balances[i]}
+			if nonces != nil {
+				h.nonce = nonces[i]
+			}
+			all = append(all, h)
+		}
+	}
+	return all, nil
+}
+
+func (s *Scanner) balances(ctx context.Context, contract common.Address, owners []common.Address, block common.Hash) (balances []*big.Int, nonces []uint64, err error) {
+	if contract == (common.Address{}) {
+		if balances, err = s.chain.BalancesAt(ctx, owners, block); err != nil {
+			return nil, nil, err
+		}
+		nonces, err = s.chain.NoncesAt(ctx, owners, block)
+		return balances, nonces, err
+	}
+	balances, err = s.chain.TokenBalances(ctx, contract, owners, block)
+	if errors.Is(err, chain.ErrNotToken) || reverted(err) {
+		// A contract that no longer answers holds nothing for anybody.
+		balances, err = make([]*big.Int, len(owners)), nil
+	}
+	return balances, nil, err
+}
+
+// reverted reports whether a call failed in the contract and not on the way.
+func reverted(err error) bool {
+	var e *chain.EndpointError
+	return errors.As(err, &e) && (e.Code == 3 || e.Code == -32015 || len(e.Data) > 0)
+}
+
+// bookOpenings books what nothing explains as opening balances of the house.
+// After a reorg it may be less than was booked before: then the difference is.
+func (s *Scanner) bookOpenings(tx store.Tx, c store.Cursor, holdings []holding) (booked int, err error) {
+	moving, err := store.Unbooked(tx, s.id, c.Head)
+	if err != nil {
+		return 0, err
+	}
+	for _, h := range holdings {
+		if still, err := store.IsUnopened(tx, h.Unopened); err != nil {
+			return 0, err
+		} else if !still {
+			continue
+		}
+		known, err := store.LocationBalance(tx, h.Address, h.Asset)
+		if err != nil {
+			return 0, err
+		}
+		rest := wallet.AmountOf(h.balance).Sub(known).Sub(moving[store.Place{Address: h.Address, Asset: h.Asset}])
+		if !rest.IsZero() {
+			if err := s.bookOpening(tx, c, h, rest); err != nil {
+				return 0, err
+			}
+			booked++
+		}
+		if err := s.opened(tx, h); err != nil {
+			return 0, err
+		}
+	}
+	return booked, nil
+}
+
+func (s *Scanner) bookOpening(tx store.Tx, c store.Cursor, h holding, amount wallet.Amount) error {
+	id, err := unusedEntry(tx, openingEntry(h.Asset, h.Address))
+	if err != nil {
+		return err
+	}
+	return store.Book(tx, wallet.Entry{
+		ID: id, ChainID: s.id, Kind: wallet.EntryOpening, Ref: h.Address.Hex(), Time: s.o.Now().UTC(), Block: c.Head,
+		Postings: wallet.Move(h.Asset, amount,
+			wallet.Posting{Location: wallet.Outside, Owner: wallet.House, Book: wallet.Opening},
+			wallet.Posting{Location: h.Address, Owner: wallet.House, Book: wallet.Available}),
+	})
+}
+
+func openingEntry(asset wallet.AssetID, at common.Address) string {
+	return fmt.Sprintf("opening:%s:%s", asset, at)
+}
+
+// opened notes that a place is open. From the coin's on, the nonces of the
+// address are the store's to give out.
+func (s *Scanner) opened(tx store.Tx, h holding) error {
+	if err := store.MarkOpened(tx, h.Unopened); err != nil || !h.Asset.IsCoin() {
+		return err
+	}
+	if _, known, err := store.NextNonce(tx, s.id, h.Address); err != nil || known {
+		return err
+	}
+	return store.PutNextNonce(tx, s.id, h.Address, h.nonce)
+}
+
+// reopen has the opening balances that were read in blocks from the given one
+// on read again.
+func (s *Scanner) reopen(tx store.Tx, from uint64) error {
+	entries, err := store.EntriesAbove(tx, s.id, from-1)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Kind != wallet.EntryOpening {
+			continue
+		}
+		for _, p := range e.Postings {
+			if p.Location == wallet.Outside {
+				continue
+			}
+			if err := store.MarkUnopened(tx, p.Location, p.Asset); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

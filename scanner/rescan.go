@@ -1,0 +1,207 @@
+package scanner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// Rescan reads the blocks from ≤ n ≤ to again and records what is missing;
+// what is right stays as it is, however often they are read. What is found is
+// credited by the next Pass, or at once if its block is final enough. A to of 0
+// means all that was read.
+//
+// Every block must lead, parent by parent, to one that was followed before, so
+// some blocks beyond to are read as well.
+func (s *Scanner) Rescan(ctx context.Context, from, to uint64) (Summary, error) {
+	st, err := s.begin(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
+	first := base(st.chain) + 1
+	switch {
+	case from < first:
+		return Summary{}, wallet.WithHint(
+			wallet.As(wallet.ErrUsage, "block %d is below the first block of chain %d, %d: what lay on addresses before it is their opening balance", from, s.id, first),
+			"begin at block %d or above", first)
+	case to != 0 && to < from:
+		return Summary{}, wallet.As(wallet.ErrUsage, "blocks %d to %d: want the lower one first", from, to)
+	case from > st.cursor.Head:
+		return Summary{}, wallet.WithHint(wallet.As(wallet.ErrUsage, "block %d was not read for the first time yet: chain %d was read to block %d", from, s.id, st.cursor.Head),
+			"airlock scan reads on from there")
+	}
+	if to == 0 || to > st.cursor.Head {
+		to = st.cursor.Head
+	}
+	sum := Summary{From: from, To: to}
+	for from <= to {
+		if from, err = s.again(ctx, from, to, &sum); err != nil {
+			return sum, err
+		}
+		if s.o.Progress != nil {
+			s.o.Progress(from-sum.From, to-sum.From+1)
+		}
+	}
+	return sum, s.settleAgain(ctx, &sum)
+}
+
+// settleAgain credits what was found in blocks that are final enough already.
+func (s *Scanner) settleAgain(ctx context.Context, sum *Summary) error {
+	st, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	t, err := s.readTags(ctx, st.chain)
+	if err != nil {
+		return err
+	}
+	if err := s.settle(ctx, &st, t, sum); !errors.Is(err, errMoved) {
+		return err
+	}
+	return nil // the pass that moved the cursor does it
+}
+
+// again reads blocks from the given one up to the next whose hash is known, and
+// returns the block after it.
+func (s *Scanner) again(ctx context.Context, from, to uint64, sum *Summary) (uint64, error) {
+	anchor, hash, err := s.followed(ctx, min(to, from+uint64(s.o.MaxBlocksPerStep)-1)) //nolint:gosec // small and positive
+	if err != nil {
+		return 0, err
+	}
+	var blocks []*chain.Block
+	var facts []Facts
+	var parent common.Hash
+	flush := func() error {
+		found, err := s.extract(ctx, blocks)
+		facts, blocks = append(facts, found...), nil
+		return err
+	}
+	for b, err := range s.chain.Blocks(ctx, from, anchor) {
+		if err != nil {
+			return 0, err
+		}
+		if b.Number() > from && b.Header.ParentHash != parent {
+			return 0, fmt.Errorf("chain %d: block %d does not follow block %d: %w", s.id, b.Number(), b.Number()-1, errMoved)
+		}
+		if parent = b.Hash; b.Number() > to {
+			continue
+		}
+		if blocks = append(blocks, b); len(blocks) == s.o.MaxBlocksPerStep {
+			if err := flush(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return 0, err
+	}
+	if parent != hash {
+		return 0, wallet.WithHint(fmt.Errorf("chain %d: block %d is %s now, %s was read before: %w", s.id, anchor, parent, hash, errMoved),
+			"airlock scan follows what was reorganised; then read the blocks again")
+	}
+	return anchor + 1, s.recordAgain(ctx, anchor, hash, facts, sum)
+}
+
+// followed finds the next block at or above n whose hash is known.
+func (s *Scanner) followed(ctx context.Context, n uint64) (at uint64, hash common.Hash, err error) {
+	err = s.db.View(ctx, func(tx store.Tx) error {
+		var ok bool
+		if at, hash, ok, err = store.FollowedFrom(tx, s.id, n); err == nil && !ok {
+			err = fmt.Errorf("chain %d: no hash is known from block %d on: %w", s.id, n, errMoved)
+		}
+		return err
+	})
+	return at, hash, err
+}
+
+// recordAgain writes what was found, if the block that it hangs on is still in
+// the store.
+func (s *Scanner) recordAgain(ctx context.Context, anchor uint64, hash common.Hash, facts []Facts, sum *Summary) error {
+	deposits := 0
+	err := s.db.Update(ctx, func(tx store.Tx) error {
+		deposits = 0
+		if _, now, ok, err := store.FollowedFrom(tx, s.id, anchor); err != nil {
+			return err
+		} else if !ok || now != hash {
+			return fmt.Errorf("chain %d: block %d left the chain: %w", s.id, anchor, errMoved)
+		}
+		for i := range facts {
+			news, err := s.recordNews(tx, &facts[i])
+			if err != nil {
+				return err
+			}
+			deposits += len(news.Deposits)
+			if err := s.reopenFor(tx, &news); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	sum.Blocks += uint64(len(facts))
+	sum.Deposits += deposits
+	for i := range facts {
+		sum.add(&facts[i])
+	}
+	return err
+}
+
+// reopenFor has opening balances read again that hold what was now found to be
+// something else.
+func (s *Scanner) reopenFor(tx store.Tx, news *Facts) error {
+	for _, p := range s.touched(news) {
+		opened, err := s.wasOpened(tx, p)
+		if err != nil {
+			return err
+		}
+		if !opened {
+			continue
+		}
+		if err := store.MarkUnopened(tx, p.Address, p.Asset); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// touched are the places between which facts moved value, others' included.
+func (s *Scanner) touched(f *Facts) (list []store.Place) {
+	add := func(asset wallet.AssetID, addresses ...common.Address) {
+		for _, a := range addresses {
+			list = append(list, store.Place{Address: a, Asset: asset})
+		}
+	}
+	for _, d := range f.Deposits {
+		add(d.Asset, d.Address)
+	}
+	for _, m := range f.Mined {
+		add(wallet.Coin(s.id), m.Slot.Sender, m.To)
+		for _, t := range m.Transfers {
+			add(t.Asset, t.From, t.To)
+		}
+	}
+	for _, o := range f.Outflows {
+		add(o.Transfer.Asset, o.Transfer.From, o.Transfer.To)
+	}
+	return list
+}
+
+// wasOpened reports whether the opening balance of a place was read, even if it
+// was nothing. Those of tokens are not read on deposit addresses, unless a
+// reading again corrects one.
+func (s *Scanner) wasOpened(tx store.Tx, p store.Place) (bool, error) {
+	a, ours, err := store.OurAddress(tx, p.Address)
+	if err != nil || !ours {
+		return false, err
+	}
+	if p.Asset.IsCoin() || a.Role != wallet.DepositRole {
+		return true, nil
+	}
+	_, booked, err := store.EntryByID(tx, openingEntry(p.Asset, p.Address))
+	return booked, err
+}

@@ -1,0 +1,317 @@
+package scanner_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
+	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// TestSchedules makes random things happen on a chain and to its followers. At
+// the end of each schedule the store must equal an independent reading of the
+// chain. AIRLOCK_SCHEDULES sets how many there are, AIRLOCK_SEED the first.
+func TestSchedules(t *testing.T) {
+	count, seed := 24, uint64(1)
+	if s := os.Getenv("AIRLOCK_SCHEDULES"); s != "" {
+		count, _ = strconv.Atoi(s)
+	}
+	if s := os.Getenv("AIRLOCK_SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64)
+	}
+	for i := range count {
+		seed := seed + uint64(i)
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { runSchedule(t, seed) })
+	}
+	t.Logf("%d schedules", count)
+}
+
+// finalityDepth is deeper than any reorg of a schedule, and much deeper than
+// the confirmations that credit.
+const (
+	finalityDepth = 14
+	maxReorg      = 6
+)
+
+type schedule struct {
+	*home
+
+	r     *rand.Rand
+	split common.Address
+	trace []string
+	top   uint64 // the highest head ever
+}
+
+func runSchedule(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 0))
+	f := []wallet.Finality{{Confirmations: 1}, {Confirmations: 3}, {Tag: "finalized"}, {Tag: "safe"}}[r.IntN(4)]
+	s := &schedule{home: newHome(t, f, chaintest.SimulatedOptions{Finality: finalityDepth}), r: r}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("seed %d, %s:\n%s", seed, f, strings.Join(s.trace, "\n"))
+		}
+	})
+	var err error
+	s.split, err = s.net.Deploy(t.Context(), chaintest.Forwarder)
+	s.ok(err)
+	for i := range s.keys {
+		s.fund(s.address(i), 5e17)
+	}
+	s.mine(1)
+	if r.IntN(2) == 0 { // all of that is there before the start
+		s.chain.StartBlock = 4
+		s.update(func(tx store.Tx) error { return store.PutChain(tx, s.chain) })
+	}
+	for range 30 + r.IntN(20) {
+		s.act()
+		if head, err := s.net.Client().BlockNumber(context.Background()); err == nil {
+			s.top = max(s.top, head)
+		}
+	}
+	s.proxy.Rule(nil)
+	s.proxy.Down(0)
+	// The chain that wins is the longest.
+	head, err := s.net.Client().BlockNumber(context.Background())
+	s.ok(err)
+	s.mine(int(s.top-head) + 1)
+	s.pass()
+	s.pass()
+	s.checkHome()
+}
+
+func (s *schedule) note(format string, args ...any) {
+	s.trace = append(s.trace, fmt.Sprintf(format, args...))
+}
+
+func (s *schedule) anyKey() int { return s.r.IntN(len(s.keys)) }
+
+func (s *schedule) someone() common.Address {
+	if s.r.IntN(3) == 0 {
+		return common.Address{19: byte(1 + s.r.IntN(200)), 0: 0xee}
+	}
+	return s.address(s.anyKey())
+}
+
+// act makes one thing happen. What a node refuses does not happen.
+func (s *schedule) act() {
+	ctx := s.Context()
+	switch n := s.r.IntN(24); n {
+	case 0, 1, 2:
+		who, wei := s.anyKey(), s.r.Int64N(3)*1e17
+		_, err := s.net.Fund(ctx, s.address(who), big.NewInt(wei))
+		s.note("fund %d with %d: %v", who, wei, err)
+	case 3, 4:
+		who, units := s.anyKey(), s.r.Int64N(3)*1000
+		_, err := s.net.TransferToken(ctx, s.token, s.address(who), big.NewInt(units))
+		s.note("token to %d: %d: %v", who, units, err)
+	case 5:
+		s.splitToken()
+	case 6, 7:
+		from, to, wei := s.anyKey(), s.someone(), s.r.Int64N(1e16)
+		_, err := s.send(from, &to, wei, nil, 21000)
+		s.note("%d sends %d to %s: %v", from, wei, to, err)
+	case 8, 9:
+		from, to, units := s.anyKey(), s.someone(), s.r.Int64N(1500) // more than it has, at times: it fails
+		_, err := s.send(from, &s.token, 0, s.call("transfer", to, big.NewInt(units)), 90_000)
+		s.note("%d sends %d tokens to %s: %v", from, units, to, err)
+	case 10:
+		who := s.anyKey()
+		_, err := s.send(who, &s.token, 0, s.call("approve", s.net.Faucet().Address, big.NewInt(1e9)), 90_000)
+		s.note("%d approves: %v", who, err)
+	case 11:
+		s.takeAllowance()
+	case 12:
+		who := s.anyKey()
+		s.net.Withdraw(s.address(who), uint64(s.r.IntN(3)))
+		s.note("validator withdrawal to %d", who)
+	case 13:
+		who := s.anyKey()
+		_, err := s.send(who, nil, 0, []byte{0x60}, 100_000)
+		s.note("%d creates a contract: %v", who, err)
+	case 20:
+		_, err := s.net.Fund(ctx, s.late, big.NewInt(1+s.r.Int64N(9)))
+		_, err2 := s.net.TransferToken(ctx, s.token, s.late, big.NewInt(1+s.r.Int64N(9)))
+		s.note("something for the late one: %v, %v", err, err2)
+	case 21:
+		s.note("the late one becomes ours")
+		s.addLate()
+	case 14, 15:
+		blocks := 1 + s.r.IntN(3)
+		s.note("mine %d", blocks)
+		s.mine(blocks)
+	case 16:
+		s.reorg()
+	case 17:
+		s.note("two passes at once")
+		s.twoPasses()
+	case 18:
+		s.killedPass()
+	case 19:
+		s.faultyPass()
+	default:
+		sum := s.pass()
+		s.note("pass: %+v", sum)
+		if !sum.Behind {
+			s.checkHome()
+		}
+	}
+}
+
+// splitToken pays several addresses in one transaction of a contract.
+func (s *schedule) splitToken() {
+	ctx := s.Context()
+	_, err := s.net.Send(ctx, chaintest.Call{To: &s.token, Data: s.call("approve", s.split, big.NewInt(1e9)), Gas: 90_000})
+	s.note("approve the splitter: %v", err)
+	to := []common.Address{s.someone(), s.someone(), s.someone()}
+	data, err := chaintest.Forwarder.Call("splitToken", s.token, to, big.NewInt(s.r.Int64N(900)))
+	s.ok(err)
+	_, err = s.net.Send(ctx, chaintest.Call{To: &s.split, Data: data, Gas: 300_000})
+	s.note("split tokens to %v: %v", to, err)
+}
+
+// takeAllowance has the faucet move tokens of ours.
+func (s *schedule) takeAllowance() {
+	from, to := s.address(s.anyKey()), s.someone()
+	_, err := s.net.Send(s.Context(), chaintest.Call{
+		To: &s.token, Gas: 120_000,
+		Data: s.call("transferFrom", from, to, big.NewInt(s.r.Int64N(700))),
+	})
+	s.note("allowance of %s used to %s: %v", from, to, err)
+}
+
+func (s *schedule) reorg() {
+	ctx := s.Context()
+	head, err := s.net.Client().BlockNumber(ctx)
+	s.ok(err)
+	depth := min(uint64(1+s.r.IntN(maxReorg)), head-min(head, 4))
+	if s.top > head+maxReorg-depth {
+		return // with what was cut off before, this would be deeper than finality
+	}
+	switch how := s.r.IntN(3); {
+	case depth == 0:
+	case how == 0:
+		s.note("reorg of %d, what was in it is pending", depth)
+		s.ok(s.net.Reorg(ctx, int(depth)))
+	case how == 1:
+		s.note("reorg of %d, what was in it is lost", depth)
+		s.ok(s.net.Reorg(ctx, int(depth)))
+		s.net.Rollback()
+	default:
+		h, err := s.net.Client().HeaderByNumber(ctx, new(big.Int).SetUint64(head-depth))
+		s.ok(err)
+		s.note("fork at %d, shorter", h.Number)
+		s.ok(s.net.Fork(h.Hash()))
+		s.mine(s.r.IntN(int(depth) + 2))
+	}
+}
+
+func (s *schedule) twoPasses() {
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if _, err := s.scanner(s.db).Pass(s.Context()); err != nil {
+				s.Errorf("one of two passes: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (s *schedule) killedPass() {
+	n := s.r.IntN(14)
+	_, err := s.scanner(&mortalDB{s.db, n}).Pass(s.Context())
+	s.note("pass killed at transaction %d: %v", n, err)
+}
+
+// faultyPass has the node lie, fail or lag during a pass, which may fail.
+func (s *schedule) faultyPass() {
+	name, rule := s.fault()
+	if name == "down" {
+		s.proxy.Down(http.StatusBadGateway)
+	}
+	s.proxy.Rule(rule)
+	_, err := s.scanner(s.db).Pass(s.Context())
+	s.proxy.Rule(nil)
+	s.proxy.Down(0)
+	s.note("pass with fault %q: %v", name, err)
+}
+
+func (s *schedule) fault() (string, faulty.Rule) {
+	ctx := s.Context()
+	raw := func(result string) faulty.Rule {
+		return func(r faulty.Request, a *faulty.Answer) {
+			if s.r.IntN(2) == 0 && r.Method != "eth_chainId" {
+				a.Result, a.Error = json.RawMessage(result), nil
+			}
+		}
+	}
+	switch s.r.IntN(8) {
+	case 0:
+		return "down", nil
+	case 1:
+		return "null", raw(`null`)
+	case 2:
+		return "empty list", raw(`[]`)
+	case 3:
+		return "empty object", raw(`{}`)
+	case 4:
+		return "dropped log", func(r faulty.Request, a *faulty.Answer) {
+			if r.Method == "eth_getBlockReceipts" {
+				a.Result = []byte(strings.Replace(string(a.Result), `"status":"0x1"`, `"status":"0x0"`, 1))
+			}
+		}
+	case 5: // every block is the one before
+		return "stale block", func(r faulty.Request, a *faulty.Answer) {
+			var n string
+			if len(r.Params) == 0 || json.Unmarshal(r.Params[0], &n) != nil || !strings.HasPrefix(n, "0x") || len(n) > 10 {
+				return
+			}
+			number, err := strconv.ParseUint(n[2:], 16, 64)
+			if err != nil || number == 0 || !strings.HasPrefix(r.Method, "eth_getBlock") {
+				return
+			}
+			args := []any{fmt.Sprintf("0x%x", number-1)}
+			if len(r.Params) > 1 {
+				args = append(args, r.Params[1])
+			}
+			var result json.RawMessage
+			if s.net.Client().Client().CallContext(ctx, &result, r.Method, args...) == nil {
+				a.Result = result
+			}
+		}
+	case 6: // the node is some blocks behind
+		head, err := s.net.Client().BlockNumber(ctx)
+		s.ok(err)
+		lag := fmt.Sprintf("0x%x", head-min(head, uint64(s.r.IntN(5))))
+		return "behind", func(r faulty.Request, a *faulty.Answer) {
+			if len(r.Params) > 1 && string(r.Params[0]) == `"latest"` {
+				var result json.RawMessage
+				if s.net.Client().Client().CallContext(ctx, &result, r.Method, lag, r.Params[1]) == nil {
+					a.Result = result
+				}
+			}
+		}
+	default: // the chain forks under the pass
+		once := sync.Once{}
+		return "fork meanwhile", func(faulty.Request, *faulty.Answer) {
+			once.Do(func() {
+				if head, err := s.net.Client().BlockNumber(ctx); err == nil && head > 8 && s.top <= head {
+					_ = s.net.Reorg(ctx, 1+s.r.IntN(3))
+				}
+			})
+		}
+	}
+}
