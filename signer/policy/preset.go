@@ -1,0 +1,30 @@
+package policy
+
+import (
+	_ "embed"
+	"slices"
+	"strings"
+
+	"github.com/airlock-wallet/airlock/wallet"
+)
+
+//go:embed strict.toml
+var strict []byte
+
+//go:embed open.toml
+var open []byte
+
+// Presets are the names that Preset knows.
+func Presets() []string { return []string{"strict", "open"} }
+
+// Preset returns a policy to start from: strict allows nothing until it is
+// filled in, open limits nothing.
+func Preset(name string) ([]byte, error) {
+	switch name {
+	case "strict":
+		return slices.Clone(strict), nil
+	case "open":
+		return slices.Clone(open), nil
+	}
+	return nil, wallet.As(wallet.ErrUsage, "preset %q: want %s", name, strings.Join(Presets(), " or "))
+}

@@ -1,0 +1,345 @@
+// Package signer signs batches. There is one way to a signature, for a vault
+// in a locked room as for a float online: the batch must keep the rules of
+// the format, be of this vault and in time, do what the policy allows, and
+// agree with everything that the vault ever signed. What is signed is
+// recorded before the first signature leaves the package.
+//
+// The signer trusts nobody: what it decides on is computed from the bytes it
+// will sign. An intent proves nothing by itself. The sender of every
+// transaction is derived again from its path, and so is the recipient of
+// every top-up and sweep, unless the policy pins it.
+//
+// The record (see Entry) refuses a second payload for a nonce and a second
+// nonce for a withdrawal. The same payload with other fees is the same
+// payment and may be signed again. It is kept in the station's own store.
+//
+// What a batch cannot prove: that its withdrawals were ever asked for.
+// Comparing with a list that came another way is for that (see Requests).
+package signer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/airlock-wallet/airlock/signer/policy"
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/hd"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// RecordFile is the name of the store with the signing record in a station's
+// home.
+const RecordFile = "signer.db"
+
+// Keys signs with the keys of a vault. It is safe for concurrent use.
+type Keys interface {
+	Fingerprint() hd.Fingerprint
+	// Address derives the address at a path.
+	Address(wallet.Path) (common.Address, error)
+	// SignHash signs with the key at path, which must be that of from: R, S
+	// in the lower half of the order, and the recovery id 0 or 1. The same
+	// hash gets the same signature (RFC 6979).
+	SignHash(path wallet.Path, from common.Address, hash [32]byte) ([65]byte, error)
+}
+
+// Risks are the named risks that an operator accepted.
+type Risks map[string]bool
+
+// RiskRecordRestored accepts a batch that knows of signatures which the
+// record does not: after the record was lost or restored from a backup.
+const RiskRecordRestored = recordRestored
+
+// Service signs for one station.
+type Service struct {
+	Record store.DB // holds the signing record
+	Policy *policy.Policy
+	Now    func() time.Time
+	// Halted is asked before anything is recorded; its error refuses. The
+	// online station, which can be halted, sets it; nil never refuses.
+	Halted func(context.Context) error
+}
+
+// Check says whether a batch of the vault with the given fingerprint would be
+// signed now, as far as that can be known without the keys. The error of a
+// refusal is a [*Refused] or a [*batch.Error].
+func (s *Service) Check(ctx context.Context, b *batch.Batch, vault hd.Fingerprint, risks Risks) error {
+	if err := s.decide(ctx, b, vault); err != nil {
+		return err
+	}
+	digest, err := b.HexDigest()
+	if err != nil {
+		return err
+	}
+	return s.Record.View(ctx, func(tx store.Tx) error {
+		_, _, known, err := signedBefore(tx, digest)
+		if err != nil || known {
+			return err
+		}
+		_, _, list, err := conflicts(tx, b, rowsOf(b), risks)
+		if err != nil {
+			return err
+		}
+		return refused(list...)
+	})
+}
+
+// Sign signs every rung of every item, on all processors, or nothing. Signing
+// the same batch again gives the same signed batch, to the byte.
+//
+// No signature leaves before the record is on disk. If Sign then fails or the
+// process ends, the batch counts as signed and can be signed again.
+func (s *Service) Sign(ctx context.Context, b *batch.Batch, keys Keys, risks Risks) (*batch.Signed, error) {
+	if err := s.decide(ctx, b, keys.Fingerprint()); err != nil {
+		return nil, err
+	}
+	if err := checkAddresses(b, keys); err != nil {
+		return nil, err
+	}
+	var (
+		entry      Entry
+		head       string
+		signatures [][]wallet.SignedRung
+	)
+	// The disk and the processors work at the same time. Signatures of a
+	// batch that the record refuses are dropped unseen.
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		entry, head, err = s.record(ctx, b, risks)
+		return err
+	})
+	g.Go(func() (err error) {
+		signatures, err = signAll(gctx, b, keys)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return &batch.Signed{
+		Format: batch.SignedFormat, Version: batch.Version, Batch: *b, Digest: entry.Digest,
+		PolicyHash: entry.PolicyHash, RecordHead: head, SignedAt: entry.SignedAt, Transactions: signatures,
+	}, nil
+}
+
+// record writes the batch into the record, in one transaction.
+func (s *Service) record(ctx context.Context, b *batch.Batch, risks Risks) (entry Entry, head string, err error) {
+	digest, err := b.HexDigest()
+	if err != nil {
+		return entry, "", err
+	}
+	entry = Entry{
+		Batch: b.ID, Digest: digest, ChainID: b.ChainID, Vault: b.Vault, PolicyHash: s.Policy.Hash,
+		SignedAt: s.Now().UTC().Truncate(time.Second), Items: len(b.Items), Risks: []string{},
+	}
+	rows := rowsOf(b)
+	err = s.Record.Update(ctx, func(tx store.Tx) (err error) {
+		entry, head, err = add(tx, entry, b, rows, risks)
+		return err
+	})
+	return entry, head, err
+}
+
+// decide is what can be decided without the keys and the record.
+func (s *Service) decide(ctx context.Context, b *batch.Batch, vault hd.Fingerprint) error {
+	if s.Halted != nil {
+		if err := s.Halted(ctx); err != nil {
+			return err
+		}
+	}
+	if s.Policy == nil {
+		return wallet.As(wallet.ErrRefused, "there is no policy, and without one nothing is signed")
+	}
+	if err := b.Check(); err != nil {
+		return err
+	}
+	return refused(refusals(b, vault, s.Policy, s.Now())...)
+}
+
+// refusals holds a batch against the clock, the vault and the policy. It is
+// pure.
+func refusals(b *batch.Batch, vault hd.Fingerprint, p *policy.Policy, now time.Time) []Refusal {
+	var list []Refusal
+	if !now.Before(b.ExpiresAt) {
+		list = append(list, Refusal{
+			Rule: RuleExpired, Item: -1, Field: "/expires_at", Value: b.ExpiresAt.Format(time.RFC3339),
+			Why:  fmt.Sprintf("is over: here it is %s", now.UTC().Format(time.RFC3339)),
+			Hint: "check this station's clock; if it is right, discard the batch and build it again",
+		})
+	}
+	if b.Vault != vault.String() {
+		list = append(list, Refusal{
+			Rule: RuleVault, Item: -1, Field: "/vault", Value: b.Vault,
+			Why:  fmt.Sprintf("is another vault: this one is %s", vault),
+			Hint: "take the batch to the station that holds its vault",
+		})
+	}
+	for _, v := range p.Evaluate(b, policy.Context{Now: now}) {
+		list = append(list, Refusal{
+			Rule: RulePolicyPrefix + v.Rule, Item: v.Item, Field: v.Field, Value: v.Value, Why: v.Limit,
+			Hint: "policy check explains the policy; what it forbids is signed nowhere",
+		})
+	}
+	return list
+}
+
+// checkAddresses derives every sender again from its path, and every
+// recipient that is said to be in the vault, each path once.
+func checkAddresses(b *batch.Batch, keys Keys) error {
+	type claim struct {
+		item    int
+		field   string
+		path    wallet.Path
+		address common.Address
+	}
+	var claims []claim
+	seen := make(map[wallet.Path]common.Address, len(b.Items))
+	say := func(item int, field string, path wallet.Path, address common.Address) {
+		if have, ok := seen[path]; ok && have == address {
+			return
+		}
+		seen[path] = address
+		claims = append(claims, claim{item, field, path, address})
+	}
+	for i := range b.Items {
+		it := &b.Items[i]
+		say(i, "from", it.Path, it.From)
+		if it.RecipientPath != "" {
+			path, err := wallet.ParsePath(it.RecipientPath)
+			if err != nil {
+				return fmt.Errorf("item %d: %w", i, err) // Check found it readable
+			}
+			say(i, "intent/recipient", path, it.Intent.Recipient)
+		}
+	}
+	wrong := make([]*Refusal, len(claims))
+	err := parallel(len(claims), func(n int) error {
+		c := claims[n]
+		derived, err := keys.Address(c.path)
+		if err != nil {
+			return err
+		}
+		if derived != c.address {
+			wrong[n] = &Refusal{
+				Rule: RuleAddress, Item: c.item, Field: fmt.Sprintf("/items/%d/%s", c.item, c.field), Value: c.address.Hex(),
+				Why:  fmt.Sprintf("is not at %s in this vault, where %s is", c.path, derived),
+				Hint: "the watch file of the online station is not this vault's, or the batch was made up: compare the fingerprints",
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var list []Refusal
+	for _, r := range wrong {
+		if r != nil {
+			list = append(list, *r)
+		}
+	}
+	return refused(list...)
+}
+
+// signAll signs every rung of every item.
+func signAll(ctx context.Context, b *batch.Batch, keys Keys) ([][]wallet.SignedRung, error) {
+	all := make([][]wallet.SignedRung, len(b.Items))
+	scratch := sync.Pool{New: func() any { return new([]byte) }}
+	err := parallel(len(b.Items), func(i int) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		buf := scratch.Get().(*[]byte)
+		defer scratch.Put(buf)
+		it := &b.Items[i]
+		all[i] = make([]wallet.SignedRung, len(it.Rungs))
+		for rung := range it.Rungs {
+			signed, err := signRung(keys, b.ChainID, it, rung, buf)
+			if err != nil {
+				return fmt.Errorf("sign item %d: %w", i, err)
+			}
+			all[i][rung] = signed
+		}
+		return nil
+	})
+	return all, err
+}
+
+// parallel calls fn for 0 to n−1 on all processors, in stretches, until one
+// call fails.
+func parallel(n int, fn func(int) error) error {
+	const stretch = 64
+	var (
+		next atomic.Int64
+		g    errgroup.Group
+		stop atomic.Bool
+	)
+	for range min(runtime.GOMAXPROCS(0), n/stretch+1) {
+		g.Go(func() error {
+			for !stop.Load() {
+				from := int(next.Add(stretch)) - stretch
+				if from >= n {
+					return nil
+				}
+				for i := from; i < min(from+stretch, n); i++ {
+					if err := fn(i); err != nil {
+						stop.Store(true)
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// CheckDigest refuses a batch whose digest is not the one that an operator
+// expects. Spaces and case do not count.
+func CheckDigest(b *batch.Batch, expect string) error {
+	digest, err := b.HexDigest()
+	if err != nil {
+		return err
+	}
+	want := strings.ToLower(strings.Join(strings.Fields(expect), ""))
+	if digest == want {
+		return nil
+	}
+	return refused(Refusal{
+		Rule: RuleDigest, Item: -1, Value: digest,
+		Why:  fmt.Sprintf("is the digest of this file, and %q was expected", want),
+		Hint: "this is not the batch that was reviewed: find out where it was changed before you sign anything",
+	})
+}
+
+// ParseRisks reads the names of accepted risks; known are those that the
+// command can take.
+func ParseRisks(names []string, known ...string) (Risks, error) {
+	risks := Risks{}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, wallet.WithHint(wallet.As(wallet.ErrUsage, "--accept-risk=%s: there is no such risk here", name),
+				"the risks that can be accepted are %s", strings.Join(known, ", "))
+		}
+		risks[name] = true
+	}
+	return risks, nil
+}
+
+// IsRefused reports whether an error is a refusal of this package, and gives
+// its reasons.
+func IsRefused(err error) ([]Refusal, bool) {
+	var r *Refused
+	if errors.As(err, &r) {
+		return r.Refusals, true
+	}
+	return nil, false
+}
