@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Print writes a result to standard output: with --json v as one JSON
+// document, else what human writes. In the document a list without elements is
+// [], addresses are in EIP-55 form, nothing is escaped for HTML, and what Clean
+// would escape is: terminals obey some of it.
+func (e *Env) Print(v any, human func(w io.Writer)) error {
+	w := bufio.NewWriter(e.Out)
+	if !e.JSON {
+		human(w)
+		return w.Flush()
+	}
+	options := []json.Options{
+		json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, a common.Address) error {
+			return enc.WriteToken(jsontext.String(a.Hex()))
+		})),
+		json.Deterministic(true),
+		jsontext.AllowInvalidUTF8(true), // text from a chain is what it is
+	}
+	if e.OutTerminal {
+		options = append(options, jsontext.WithIndent("  "))
+	}
+	if err := json.MarshalWrite(&escaper{w: w}, v, options...); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	if err := w.WriteByte('\n'); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// escaper writes JSON with all that cannot be seen as \u escapes, which mean
+// the same to whoever reads the document. Outside of strings JSON has no such
+// characters but line ends.
+type escaper struct {
+	w    *bufio.Writer
+	rest []byte // of a character that was written in part
+}
+
+func (e *escaper) Write(p []byte) (int, error) {
+	text := append(e.rest, p...)
+	for seen := 0; ; {
+		full := utf8.FullRune(text[seen:])
+		r, size := utf8.DecodeRune(text[seen:])
+		if full && (r == '\n' || unicode.IsPrint(r)) {
+			seen += size
+			continue
+		}
+		if _, err := e.w.Write(text[:seen]); err != nil {
+			return 0, err
+		}
+		if text = text[seen:]; !full {
+			e.rest = append(e.rest[:0], text...)
+			return len(p), nil
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			if _, err := fmt.Fprintf(e.w, `\u%04x`, unit); err != nil {
+				return 0, err
+			}
+		}
+		text, seen = text[size:], 0
+	}
+}
+
+// Table is rows of columns: aligned under a heading on a terminal, and in a
+// pipe, for cut and awk, without heading and with one tab between columns.
+type Table struct {
+	w    io.Writer
+	tabs *tabwriter.Writer
+}
+
+// Table begins a table on w, which is the writer that Print hands out. Close
+// ends it.
+func (e *Env) Table(w io.Writer, columns ...string) *Table {
+	t := &Table{w: w}
+	if e.OutTerminal {
+		t.tabs = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		t.w = t.tabs
+		t.Row(anys(columns)...)
+	}
+	return t
+}
+
+// Row adds a row. Cells are written as fmt does, and cleaned.
+func (t *Table) Row(cells ...any) {
+	text := make([]string, len(cells))
+	for i, c := range cells {
+		text[i] = Clean(fmt.Sprint(c))
+		if text[i] == "" && t.tabs != nil {
+			text[i] = "-"
+		}
+	}
+	fmt.Fprintln(t.w, strings.Join(text, "\t"))
+}
+
+// Close writes what is held back for alignment.
+func (t *Table) Close() {
+	if t.tabs != nil {
+		_ = t.tabs.Flush() // the writer below keeps its error for Print
+	}
+}
+
+func anys(list []string) []any {
+	all := make([]any, len(list))
+	for i, s := range list {
+		all[i] = s
+	}
+	return all
+}
+
+// Clean makes text from a chain, a file or a person safe to print: whatever
+// is not a visible character or a plain space (control characters, line ends,
+// bidirectional overrides, invisible joiners, invalid UTF-8) is written as an
+// escape such as \u202e.
+func Clean(s string) string {
+	clean := true
+	for _, r := range s {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == unicode.ReplacementChar && !strings.HasPrefix(s[i:], string(r)):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+	}
+	return b.String()
+}
+
+// cleanLines is Clean for text whose line ends are our own.
+func cleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = Clean(line)
+	}
+	return strings.Join(lines, "\n")
+}

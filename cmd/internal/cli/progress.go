@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	progressAfter = 2 * time.Second        // quicker work says nothing
+	progressEvery = 200 * time.Millisecond // between two lines
+)
+
+// Progress shows how far long work is, on one line of a terminal. It shows
+// nothing in a pipe, and nothing of work that is done within two seconds. It
+// is safe for concurrent use.
+type Progress struct {
+	env   *Env
+	what  string
+	total uint64 // 0 when it is not known
+
+	mu      sync.Mutex
+	done    uint64
+	started time.Time
+	shown   time.Time
+}
+
+// Progress begins to show work of total steps; 0 if nobody knows how many.
+func (e *Env) Progress(what string, total uint64) *Progress {
+	return &Progress{env: e, what: what, total: total, started: e.Now()}
+}
+
+// Add notes that n more steps are done.
+func (p *Progress) Add(n uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done += n
+	now := p.env.Now()
+	if !p.env.ErrTerminal || now.Sub(p.started) < progressAfter || now.Sub(p.shown) < progressEvery {
+		return
+	}
+	p.shown = now
+	fmt.Fprintf(p.env.Err, "\r\x1b[K%s", Clean(p.line(now.Sub(p.started))))
+}
+
+// Set notes that n steps are done in all.
+func (p *Progress) Set(n uint64) {
+	p.mu.Lock()
+	p.done = n
+	p.mu.Unlock()
+	p.Add(0)
+}
+
+// End takes the line away.
+func (p *Progress) End() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.shown.IsZero() {
+		fmt.Fprint(p.env.Err, "\r\x1b[K")
+	}
+}
+
+func (p *Progress) line(took time.Duration) string {
+	rate := p.done * uint64(time.Second) / max(uint64(took), 1)
+	if p.total == 0 {
+		return fmt.Sprintf("%s: %d, %d/s", p.what, p.done, rate)
+	}
+	s := fmt.Sprintf("%s: %d of %d, %d/s", p.what, p.done, p.total, rate)
+	if p.done > 0 && p.total >= p.done {
+		// Whole microseconds, so that a billion steps do not overflow.
+		left := time.Duration(uint64(took.Microseconds())*(p.total-p.done)/p.done) * time.Microsecond
+		s += fmt.Sprintf(", %s left", left.Round(time.Second))
+	}
+	return s
+}

@@ -1,0 +1,193 @@
+package online
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/airlock-wallet/airlock/cmd/internal/cli"
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/outgoing"
+	"github.com/airlock-wallet/airlock/wallet/payout"
+	"github.com/airlock-wallet/airlock/wallet/secretfile"
+)
+
+type buildFlags struct {
+	out     string
+	max     int
+	expires time.Duration
+	maxFee  string
+	gasCap  []string
+}
+
+func newBuildWithdrawals(s *Station) *cobra.Command {
+	o := buildFlags{expires: outgoing.Validity}
+	c := &cobra.Command{
+		Use:   "build-withdrawals -o FILE",
+		Short: "Write a batch of approved withdrawals for the signing station",
+		Long: `Write a batch of approved withdrawals: first those of discarded batches, each at
+its own nonce, then the others in the order of their requests. Gas is estimated
+for each recipient. What cannot be paid now is left out alone, and withdraw show
+tells why.
+
+A withdrawal in a batch is bound to its nonce. If the file is lost, batch show
+writes it again.`,
+		Example: `  airlock build-withdrawals -o /media/usb/batch.json
+  airlock build-withdrawals -o batch.json --max 500 --max-fee 80 --gas-cap token=400000`,
+		RunE: func(c *cobra.Command, _ []string) error { return runBuildWithdrawals(c.Context(), s, o) },
+	}
+	f := c.Flags()
+	f.StringVarP(&o.out, "output", "o", "", "`file` to write; it must not exist")
+	f.IntVar(&o.max, "max", 0, "at most `N` withdrawals (default as many as a batch holds)")
+	f.DurationVar(&o.expires, "expires", o.expires, "how long the batch may be signed")
+	f.StringVar(&o.maxFee, "max-fee", "", "pay at most this many `gwei` per gas")
+	f.StringArrayVar(&o.gasCap, "gas-cap", nil, "leave out what needs more gas, as coin=`N` or token=N (default coin=500000, token=300000)")
+	_ = c.MarkFlagRequired("output") // the flag was defined above
+	return c
+}
+
+func runBuildWithdrawals(ctx context.Context, s *Station, o buildFlags) error {
+	opts, err := o.parse()
+	if err != nil {
+		return err
+	}
+	if err := mustNotExist(o.out); err != nil {
+		return err
+	}
+	p, err := s.payouts(ctx)
+	if err != nil {
+		return err
+	}
+	node, err := s.Client(ctx)
+	if err != nil {
+		return err
+	}
+	defer node.Close()
+	progress := s.Progress("gas estimates", 0)
+	opts.Progress = func() { progress.Add(1) }
+	built, err := p.Build(ctx, node, opts)
+	progress.End()
+	for _, l := range built.LeftOut {
+		s.Note("left out %s: %s", l.ID, l.Reason)
+	}
+	if err != nil {
+		return err
+	}
+	if err := writeBatch(o.out, built.Record); err != nil {
+		return err
+	}
+	result := struct {
+		batchRow
+		LeftOut []payout.LeftOut `json:"left_out"`
+	}{newBatchRow(built.Batch), built.LeftOut}
+	return s.Print(result, func(out io.Writer) {
+		result.write(out)
+		fmt.Fprintf(out, "written to %s\n", cli.Clean(o.out))
+	})
+}
+
+func (o buildFlags) parse() (b payout.BuildOptions, err error) {
+	b.Max, b.Expiry = o.max, o.expires
+	if o.max < 0 {
+		return b, wallet.As(wallet.ErrUsage, "--max %d: want 1 or more", o.max)
+	}
+	if o.expires < time.Minute || o.expires > 30*24*time.Hour {
+		return b, wallet.As(wallet.ErrUsage, "--expires %s: want one minute to 30 days", o.expires)
+	}
+	if o.maxFee != "" {
+		if b.MaxFee, err = wallet.ParseDecimal(o.maxFee, 9); err != nil || b.MaxFee.IsZero() {
+			return b, wallet.As(wallet.ErrUsage, "--max-fee %q: want gwei per gas above zero, such as 40 or 0.5", o.maxFee)
+		}
+	}
+	for _, text := range o.gasCap {
+		what, number, _ := strings.Cut(text, "=")
+		n, err := strconv.ParseUint(number, 10, 64)
+		if err != nil || n < batch.MinGas || n > batch.MaxGas {
+			return b, wallet.As(wallet.ErrUsage, "--gas-cap %q: want coin=N or token=N with N from %d to %d", text, batch.MinGas, batch.MaxGas)
+		}
+		switch what {
+		case "coin":
+			b.Caps.Coin = n
+		case "token":
+			b.Caps.Token = n
+		default:
+			return b, wallet.As(wallet.ErrUsage, "--gas-cap %q: want coin=N or token=N", text)
+		}
+	}
+	return b, nil
+}
+
+// mustNotExist refuses to build for a file that could not be written after.
+func mustNotExist(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return wallet.As(wallet.ErrUsage, "%s: %w: choose another name or move it away", path, fs.ErrExist)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return wallet.As(wallet.ErrUsage, "%w", err)
+	}
+	return nil
+}
+
+// writeBatch writes the file of a batch that is in the store already.
+func writeBatch(path string, rec wallet.BatchRecord) error {
+	if err := secretfile.Create(path, rec.File); err != nil {
+		return wallet.WithHint(fmt.Errorf("batch %s is built, but its file could not be written: %w", rec.ID, err),
+			"airlock batch show %s -o FILE writes it", rec.ID)
+	}
+	return nil
+}
+
+// batchRow is a new batch as programs read it.
+type batchRow struct {
+	Batch        string        `json:"batch"`
+	ChainID      uint64        `json:"chain_id"`
+	Digest       string        `json:"digest"`
+	Items        int           `json:"items"`
+	Totals       []totalRow    `json:"totals"`
+	WorstCaseFee wallet.Amount `json:"worst_case_fee"` // wei of the coin
+	Symbol       string        `json:"symbol"`         // of the coin
+	Decimals     uint8         `json:"decimals"`
+	ExpiresAt    time.Time     `json:"expires_at"`
+}
+
+type totalRow struct {
+	Kind     wallet.IntentKind `json:"kind"`
+	Asset    wallet.AssetID    `json:"asset"`
+	Symbol   string            `json:"symbol"`
+	Amount   wallet.Amount     `json:"amount"`
+	Decimals uint8             `json:"decimals"`
+	Items    int               `json:"items"`
+}
+
+func newBatchRow(b *batch.Batch) batchRow {
+	sum := batch.Summarize(b)
+	r := batchRow{
+		Batch: b.ID, ChainID: b.ChainID, Digest: sum.Digest, Items: len(b.Items), Totals: []totalRow{},
+		WorstCaseFee: sum.WorstFee, Symbol: sum.Coin.Symbol, Decimals: sum.Coin.Decimals, ExpiresAt: b.ExpiresAt,
+	}
+	for _, t := range sum.Totals {
+		r.Totals = append(r.Totals, totalRow{t.Kind, t.Asset.ID, t.Asset.Symbol, t.Amount, t.Asset.Decimals, t.Items})
+	}
+	return r
+}
+
+func (r batchRow) write(out io.Writer) {
+	fmt.Fprintf(out, "batch   %s\ndigest  %s\n", r.Batch, r.Digest)
+	r.writeTotals(out)
+	fmt.Fprintf(out, "expires %s\n", r.ExpiresAt.Format(time.RFC3339))
+}
+
+func (r batchRow) writeTotals(out io.Writer) {
+	for _, t := range r.Totals {
+		fmt.Fprintf(out, "total   %s %s in %s\n", t.Amount.Decimal(t.Decimals), cli.Clean(t.Symbol), plural(t.Items, string(t.Kind), string(t.Kind)+"s"))
+	}
+	fmt.Fprintf(out, "fee     at most %s %s\n", r.WorstCaseFee.Decimal(r.Decimals), cli.Clean(r.Symbol))
+}

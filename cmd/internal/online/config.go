@@ -1,0 +1,132 @@
+package online
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/secretfile"
+)
+
+// Config is config.toml: how the chains of the home are reached. What must
+// never change (genesis, finality, start block) is in the store.
+type Config struct {
+	Chains []ChainConfig `toml:"chain"`
+}
+
+// ChainConfig says where a chain is reached. URLs may hold keys, so the file
+// has mode 0600 and nothing but their hosts is ever printed.
+type ChainConfig struct {
+	ID uint64 `toml:"id"`
+	// RPC are the URLs of endpoints: http, https, ws or wss, in the order of
+	// preference.
+	RPC []string `toml:"rpc,omitempty"`
+	// RPCFile holds more of them, one per line. It is read whenever a command
+	// connects, so that keys can be changed in one place.
+	RPCFile string `toml:"rpc_file,omitempty"`
+}
+
+const configHead = `# How this home reaches its chains. URLs may hold keys: keep this file to
+# yourself (mode 0600). Everything else is in airlock.db.
+
+`
+
+// Config reads config.toml.
+func (s *Station) Config() (*Config, error) {
+	if err := s.CheckHome("airlock init"); err != nil {
+		return nil, err
+	}
+	return readConfig(s.Path(configFile))
+}
+
+func readConfig(path string) (*Config, error) {
+	raw, err := secretfile.ReadSecret(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, wallet.WithHint(fmt.Errorf("there is no %s", path), "airlock init makes it; after a loss, write it again: docs/operations.md has an example")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var c Config
+	dec := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, tomlError(err))
+	}
+	return &c, nil
+}
+
+// tomlError says where a file is wrong without quoting it: it may hold keys.
+func tomlError(err error) error {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) && len(strict.Errors) > 0 {
+		e := strict.Errors[0]
+		row, _ := e.Position()
+		return fmt.Errorf("line %d: unknown setting %s", row, strings.Join(e.Key(), "."))
+	}
+	var decode *toml.DecodeError
+	if errors.As(err, &decode) {
+		row, column := decode.Position()
+		return fmt.Errorf("line %d, column %d: %s", row, column, decode.Error())
+	}
+	return err
+}
+
+func (c *Config) encode() ([]byte, error) {
+	body, err := toml.Marshal(c)
+	return append([]byte(configHead), body...), err
+}
+
+// with is the same settings with those of one more chain, in place of any that
+// it had.
+func (c *Config) with(one ChainConfig) *Config {
+	chains := slices.DeleteFunc(slices.Clone(c.Chains), func(have ChainConfig) bool { return have.ID == one.ID })
+	return &Config{Chains: append(chains, one)}
+}
+
+// urls are the endpoints of a chain.
+func (c *Config) urls(id uint64) ([]string, error) {
+	for _, chain := range c.Chains {
+		if chain.ID == id {
+			return chain.urls()
+		}
+	}
+	return nil, wallet.WithHint(fmt.Errorf("%s has no endpoints of chain %d", configFile, id), "add a [[chain]] with this id and its rpc")
+}
+
+func (c ChainConfig) urls() ([]string, error) {
+	urls := slices.Clone(c.RPC)
+	if c.RPCFile != "" {
+		raw, err := secretfile.ReadSecret(c.RPCFile)
+		if err != nil {
+			return nil, err
+		}
+		for line := range strings.Lines(string(raw)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				urls = append(urls, line)
+			}
+		}
+	}
+	if len(urls) == 0 {
+		return nil, wallet.As(wallet.ErrUsage, "chain %d has no endpoint: give --rpc or --rpc-file", c.ID)
+	}
+	return urls, nil
+}
+
+// hosts are what may be printed of URLs.
+func hosts(urls []string) []string {
+	list := make([]string, 0, len(urls))
+	for _, raw := range urls {
+		if u, err := url.Parse(raw); err == nil && u.Host != "" {
+			list = append(list, u.Host)
+		} else {
+			list = append(list, "(not a URL)")
+		}
+	}
+	return list
+}

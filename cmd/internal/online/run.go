@@ -1,0 +1,109 @@
+package online
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/airlock-wallet/airlock/notifier"
+	"github.com/airlock-wallet/airlock/scanner"
+	"github.com/airlock-wallet/airlock/wallet/payout"
+)
+
+func newRun(s *Station) *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Scan, confirm and notify in one process, until interrupted",
+		Long: `Do what scan --follow, confirm --follow and notify --follow do, in one process.
+Each line on stderr begins with the command that it comes from.
+
+What may pass by itself, such as an endpoint that is out of reach, a quorum that
+is missing or a store that is busy, stops none of them: it is told and tried
+again. What needs a person, such as a final block that changed, ends all three.
+
+SIGINT and SIGTERM end it with exit code 0. Nothing is lost by that, or by any
+other end. It works on one chain of the home; other commands, also another run,
+may use the home meanwhile.`,
+		Example: `  airlock run
+  airlock run --chain 1 --home /srv/airlock`,
+		RunE: func(c *cobra.Command, _ []string) error { return runRun(c.Context(), s) },
+	}
+}
+
+// runResult is what was done in all.
+type runResult struct {
+	Scan    scanResult       `json:"scan"`
+	Confirm payout.Report    `json:"confirm"`
+	Notify  notifier.Summary `json:"notify"`
+}
+
+func runRun(ctx context.Context, s *Station) error {
+	var (
+		r    runResult
+		sum  scanner.Summary
+		out  = &sync.Mutex{}
+		g, c = errgroup.WithContext(ctx)
+	)
+	g.Go(func() error {
+		id, total, err := followScan(c, s.as("scan", out))
+		r.Scan, sum = newScanResult(id, total), total
+		return of("scan", err)
+	})
+	g.Go(func() (err error) {
+		r.Confirm, err = followConfirm(c, s.as("confirm", out))
+		return of("confirm", err)
+	})
+	g.Go(func() (err error) {
+		r.Notify, err = followNotify(c, s.as("notify", out))
+		return of("notify", err)
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return s.Print(r, func(w io.Writer) {
+		fmt.Fprintf(w, "scan: %s\nconfirm: %s\nnotify: %s\n", scanLine(sum), reportLine(r.Confirm), notifyLine(r.Notify))
+	})
+}
+
+// of says which service an error is of.
+func of(service string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", service, err)
+}
+
+// as is the station as one of several services finds it: what it tells people
+// is marked with its name, and no line is drawn over.
+func (s *Station) as(service string, out *sync.Mutex) *Station {
+	env := *s.Env
+	env.Err = &prefixed{w: s.Err, prefix: service + ": ", out: out}
+	env.ErrTerminal = false
+	return &Station{&env}
+}
+
+// prefixed begins each line with a prefix. Several of them share a writer,
+// which gets whole texts one after the other.
+type prefixed struct {
+	w      io.Writer
+	prefix string
+	out    *sync.Mutex
+}
+
+// Write takes whole lines.
+func (p *prefixed) Write(b []byte) (int, error) {
+	var marked bytes.Buffer
+	for line := range bytes.Lines(b) {
+		marked.WriteString(p.prefix)
+		marked.Write(line)
+	}
+	p.out.Lock()
+	defer p.out.Unlock()
+	_, err := p.w.Write(marked.Bytes())
+	return len(b), err
+}

@@ -1,0 +1,230 @@
+package online
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/spf13/cobra"
+
+	"github.com/airlock-wallet/airlock/cmd/internal/cli"
+	"github.com/airlock-wallet/airlock/scanner"
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain"
+)
+
+// scanRange is which blocks scan was asked to read again.
+type scanRange struct {
+	set      bool
+	from, to uint64
+}
+
+func newScan(s *Station) *cobra.Command {
+	var (
+		follow bool
+		again  scanRange
+	)
+	c := &cobra.Command{
+		Use:   "scan",
+		Short: "Read the chain: deposits, and what our addresses sent",
+		Long: `Read the chain from where it was read last to its head. Deposits are recorded as
+pending, and credited once their block is final enough; what a reorganisation
+undid is undone. It may be stopped at any time and run twice at once.
+
+With two or more endpoints, two must hold the same block before anything up to
+it is credited. While they do not, blocks are read and deposits stay pending:
+the exit code is 5 if an endpoint is out of reach or behind, 1 if they
+contradict each other.
+
+With --follow it goes on with every new block, told by the endpoint where there
+is one over WebSocket. What may pass by itself, such as an endpoint or a quorum
+that is missing, is told and tried again.
+
+With --from it reads old blocks again and records what is missing: after a token
+was added, for example. What is right does not change.`,
+		Example: `  airlock scan
+  airlock scan --follow
+  airlock scan --from 19000000 --to 19001000`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			again.set = c.Flags().Changed("from")
+			switch {
+			case again.set && follow:
+				return wallet.As(wallet.ErrUsage, "--from reads old blocks, --follow new ones: give one of them")
+			case !again.set && c.Flags().Changed("to"):
+				return wallet.As(wallet.ErrUsage, "--to wants --from")
+			}
+			return runScan(c.Context(), s, follow, again)
+		},
+	}
+	c.Flags().BoolVar(&follow, "follow", false, "go on until interrupted")
+	c.Flags().Uint64Var(&again.from, "from", 0, "read again from this `block` on")
+	c.Flags().Uint64Var(&again.to, "to", 0, "read again up to this `block`; 0 for all that was read")
+	return c
+}
+
+// scanResult is what was read, as programs read it.
+type scanResult struct {
+	ChainID   uint64 `json:"chain_id"`
+	From      uint64 `json:"from"`
+	To        uint64 `json:"to"` // below from if nothing was read
+	Blocks    uint64 `json:"blocks"`
+	Deposits  int    `json:"deposits"` // seen for the first time, or in another block
+	Confirmed int    `json:"confirmed"`
+	Orphaned  int    `json:"orphaned"`
+	Mined     int    `json:"mined"` // transactions of ours
+	Undone    uint64 `json:"undone"`
+	Behind    bool   `json:"behind"`
+	Malformed int    `json:"malformed"`
+	Unread    int    `json:"unread"`
+	// Dissent are endpoints that hold another block than a quorum of others.
+	Dissent []dissentRow `json:"dissent"`
+	// Unagreed is why nothing was credited although something was due, or empty.
+	Unagreed string `json:"unagreed"`
+}
+
+// dissentRow is an endpoint that contradicts others.
+type dissentRow struct {
+	Host   string      `json:"host"`
+	Number uint64      `json:"block_number"`
+	Hash   common.Hash `json:"block_hash"` // that it holds
+	Agreed common.Hash `json:"agreed"`     // that the others hold
+}
+
+func newScanResult(chainID uint64, sum scanner.Summary) scanResult {
+	r := scanResult{
+		chainID, sum.From, sum.To, sum.Blocks, sum.Deposits, sum.Confirmed, sum.Orphaned,
+		sum.Mined, sum.Undone, sum.Behind, sum.Malformed, sum.Unread,
+		[]dissentRow{},
+		"",
+	}
+	for _, v := range sum.Dissent {
+		for _, d := range v.Differ {
+			r.Dissent = append(r.Dissent, dissentRow{d.Host, v.Number, d.Hash, v.Hash})
+		}
+	}
+	if sum.Unagreed != nil {
+		r.Unagreed = sum.Unagreed.Error()
+	}
+	return r
+}
+
+func runScan(ctx context.Context, s *Station, follow bool, again scanRange) error {
+	if follow {
+		id, sum, err := followScan(ctx, s)
+		if err != nil {
+			return err
+		}
+		return printScan(s, id, sum)
+	}
+	c, client, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	bar := scanProgress{s: s}
+	scan := scanner.New(s.Store(), client, c.ID, scanner.Options{Now: s.Now, Progress: bar.show})
+	var sum scanner.Summary
+	if again.set {
+		sum, err = scan.Rescan(ctx, again.from, again.to)
+	} else {
+		sum, err = scan.Pass(ctx)
+	}
+	bar.end()
+	warnScan(s, sum)
+	if err != nil && sum.Unagreed == nil {
+		return err
+	}
+	// Without a quorum blocks were read all the same.
+	return errors.Join(printScan(s, c.ID, sum), err)
+}
+
+func printScan(s *Station, id uint64, sum scanner.Summary) error {
+	return s.Print(newScanResult(id, sum), func(w io.Writer) { fmt.Fprintln(w, scanLine(sum)) })
+}
+
+// followScan scans until it is interrupted, and returns what was done in all
+// and on which chain. What may pass by itself is told and tried again.
+func followScan(ctx context.Context, s *Station) (id uint64, total scanner.Summary, err error) {
+	var c wallet.Chain
+	var client *chain.Client
+	if err := patiently(ctx, s, func() (err error) {
+		c, client, err = s.connect(ctx)
+		return err
+	}); err != nil {
+		return c.ID, total, unlessEnded(ctx, err)
+	}
+	defer client.Close()
+	bar := scanProgress{s: s}
+	defer bar.end()
+	scan := scanner.New(s.Store(), client, c.ID, scanner.Options{Now: s.Now, Progress: bar.show})
+	err = scan.Follow(ctx, func(sum scanner.Summary, err error) error {
+		bar.end()
+		warnScan(s, sum)
+		total = total.Plus(sum)
+		switch {
+		case err == nil:
+			if sum.Blocks > 0 || sum.Confirmed > 0 || sum.Orphaned > 0 {
+				s.Note("%s", scanLine(sum))
+			}
+			return nil
+		case passing(err):
+			s.Note("%v; trying again", err)
+			return nil
+		}
+		return err
+	})
+	return c.ID, total, unlessEnded(ctx, err)
+}
+
+func scanLine(sum scanner.Summary) string {
+	line := fmt.Sprintf("read to block %d: nothing new", sum.To)
+	if sum.Blocks > 0 {
+		line = fmt.Sprintf("read %s, %d to %d", plural(int(sum.Blocks), "block", "blocks"), sum.From, sum.To) //nolint:gosec // a count
+	}
+	line += fmt.Sprintf("; %s seen, %d confirmed", plural(sum.Deposits, "deposit", "deposits"), sum.Confirmed)
+	if sum.Undone > 0 {
+		line += fmt.Sprintf("; %d blocks left the chain and %d deposits with them", sum.Undone, sum.Orphaned)
+	}
+	return line
+}
+
+// warnScan says what an operator should know beside the counts.
+func warnScan(s *Station, sum scanner.Summary) {
+	if sum.Behind {
+		s.Note("an endpoint is behind what was read before or what another one told; nothing was credited from it")
+	}
+	for _, v := range sum.Dissent {
+		for _, d := range v.Differ {
+			s.Note("endpoint %s contradicts the others: block %d is %s there, and %s at %s, which counts", d.Host, v.Number, d.Hash, v.Hash, strings.Join(v.Agree, " and "))
+		}
+	}
+	if sum.Malformed > 0 {
+		s.Note("%s of registered tokens could not be read and moved nothing in the books", plural(sum.Malformed, "Transfer log", "Transfer logs"))
+	}
+	if sum.Unread > 0 {
+		s.Note("%s of a type that is not known here: ether moved by them was not seen", plural(sum.Unread, "transaction is", "transactions are"))
+	}
+}
+
+// scanProgress shows a pass's progress, whose length is known once it began.
+type scanProgress struct {
+	s   *Station
+	bar *cli.Progress
+}
+
+func (p *scanProgress) show(done, total uint64) {
+	if p.bar == nil {
+		p.bar = p.s.Progress("blocks read", total)
+	}
+	p.bar.Set(done)
+}
+
+func (p *scanProgress) end() {
+	if p.bar != nil {
+		p.bar.End()
+	}
+	p.bar = nil
+}

@@ -1,0 +1,272 @@
+package station
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/airlock-wallet/airlock/cmd/internal/cli"
+	"github.com/airlock-wallet/airlock/cmd/internal/tui"
+	"github.com/airlock-wallet/airlock/signer"
+	"github.com/airlock-wallet/airlock/signer/policy"
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/secretfile"
+	"github.com/airlock-wallet/airlock/wallet/store/bolt"
+)
+
+// digestDigits is how much of a digest an operator types: 64 bits. Nobody finds
+// a second batch for the digest of a given one; who makes both batches can find
+// two whose digests begin alike, which is why the review on this station counts
+// and --expect wants the whole digest.
+const digestDigits = 16
+
+type signOptions struct {
+	file, out, passphraseFile string
+	expect, requests          string
+	offline                   bool
+	accepted                  []string
+	risks                     signer.Risks
+}
+
+// signRow tells what was signed.
+type signRow struct {
+	Batch      string `json:"batch"`
+	ChainID    uint64 `json:"chain_id"`
+	Digest     string `json:"digest"`
+	Signed     int    `json:"signed"` // transactions, each with all its rungs
+	Signatures int    `json:"signatures"`
+	PolicyHash string `json:"policy_hash"`
+	RecordHead string `json:"record_head"`
+	Path       string `json:"path"`
+}
+
+func newSign(s *Station) *cobra.Command {
+	var o signOptions
+	c := &cobra.Command{
+		Use:   "sign FILE -o FILE",
+		Short: "Sign a batch, if policy and record allow it",
+		Long: `Sign every transaction of a batch, or none.
+
+The batch is refused (exit code 3) if it was changed, is expired, belongs to
+another vault, does what the policy forbids, or contradicts what this vault ever
+signed: another payment at a nonce that it signed, or another nonce for a
+withdrawal that it signed. Signing the same batch again gives the same file.
+
+Without --expect the review is shown and the first ` + fmt.Sprint(digestDigits) + ` characters of the digest
+are asked for: compare them with those on the other station's screen. With
+--expect, it signs only if the digest is that one, and asks nothing.
+
+--requests compares the withdrawals with a list that reached this station
+another way, such as the business's own export: a CSV file with the columns of
+"airlock withdraw import". Each withdrawal of the batch must be in the list with
+the same id, asset, amount and recipient.
+
+--offline refuses to work while a network interface other than loopback is up;
+airlock-signer always does. The risks that can be accepted:
+  ` + riskOnline + `   sign while a network interface is up
+  ` + riskRestored + `  sign though the signing record was lost, or is older than what
+                   the online station saw`,
+		Example: `  airlock-signer sign batch.json -o signed.json
+  airlock-signer sign batch.json -o signed.json --passphrase-file p --expect 4f3c…
+  airlock-signer sign batch.json -o signed.json --requests payments.csv`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			o.file = args[0]
+			if o.risks, err = signer.ParseRisks(o.accepted, riskOnline, riskRestored); err != nil {
+				return err
+			}
+			return runSign(c.Context(), s, o)
+		},
+	}
+	c.Flags().StringVarP(&o.out, "output", "o", "", "`file` to write the signed batch to")
+	_ = c.MarkFlagRequired("output") // it exists
+	c.Flags().StringVar(&o.expect, "expect", "", "sign only if the batch has this `digest`, and do not ask")
+	c.Flags().StringVar(&o.requests, "requests", "", "sign only withdrawals that are in this CSV `file`")
+	c.Flags().BoolVar(&o.offline, "offline", s.Offline, "refuse while a network interface other than loopback is up")
+	riskFlag(c, &o.accepted, riskOnline, riskRestored)
+	passphraseFlag(c, &o.passphraseFile)
+	return c
+}
+
+func runSign(ctx context.Context, s *Station, o signOptions) error {
+	// What can be refused is refused before anybody types anything.
+	if (o.offline || s.Offline) && !o.risks[riskOnline] {
+		if err := s.checkOffline(); err != nil {
+			return err
+		}
+	}
+	b, err := readUnsigned(o.file)
+	if err != nil {
+		return err
+	}
+	if o.expect != "" {
+		if err := signer.CheckDigest(b, o.expect); err != nil {
+			return err
+		}
+	}
+	p, err := s.policy()
+	if err != nil {
+		return err
+	}
+	s.warnOpen(p)
+	info, err := s.statVault()
+	if err != nil {
+		return err
+	}
+	record, err := s.openRecord(ctx, o.risks)
+	if err != nil {
+		return err
+	}
+	service := &signer.Service{Record: record, Policy: p, Now: s.Now, Halted: s.Halted}
+	if err := service.Check(ctx, b, info.Fingerprint, o.risks); err != nil {
+		return err
+	}
+	if o.requests != "" {
+		if err := s.compareRequests(o.requests, b, p); err != nil {
+			return err
+		}
+	}
+	if o.expect == "" {
+		if err := s.confirm(ctx, b, p, record); err != nil {
+			return err
+		}
+	}
+	v, err := s.openVault(o.passphraseFile)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	signed, err := service.Sign(ctx, b, v, o.risks)
+	if err != nil {
+		return err
+	}
+	// A processor that errs must not hand out a signature that tells of the
+	// key, nor one that nobody takes.
+	if err := signed.Verify(); err != nil {
+		return fmt.Errorf("the new signatures are wrong, so none is handed out: %w", err)
+	}
+	if err := writeSigned(o.out, signed); err != nil {
+		return err
+	}
+	return s.printSigned(signed, o.out)
+}
+
+func readUnsigned(path string) (*batch.Batch, error) {
+	b, signed, err := readBatch(path)
+	if err == nil && signed != nil {
+		return nil, wallet.WithHint(wallet.As(wallet.ErrUsage, "%s is signed already", path), "review shows it; the online station broadcasts it")
+	}
+	return b, err
+}
+
+// compareRequests holds the withdrawals of a batch against a list.
+func (s *Station) compareRequests(path string, b *batch.Batch, p *policy.Policy) error {
+	if b.Kind != batch.Withdrawals {
+		return wallet.As(wallet.ErrUsage, "--requests: a batch of kind %s holds no withdrawals to compare", b.Kind)
+	}
+	raw, err := readFile(path, signer.MaxRequestsSize)
+	if err != nil {
+		return err
+	}
+	requests, err := signer.ParseRequests(cli.Clean(path), raw)
+	if err != nil {
+		return err
+	}
+	left, err := requests.Compare(b, p)
+	if err != nil {
+		return err
+	}
+	s.Note("all %d withdrawals are in %s as the batch pays them; %d of its requests are not in this batch", len(b.Items), path, left)
+	return nil
+}
+
+// openRecord opens the signing record. A home that has lost it signs nothing
+// until somebody accepts to begin a new one.
+func (s *Station) openRecord(ctx context.Context, risks signer.Risks) (*bolt.DB, error) {
+	if s.hasRecord() {
+		return s.record(), nil
+	}
+	if !risks[riskRestored] {
+		return nil, wallet.WithHint(
+			wallet.As(wallet.ErrRefused, "the signing record %s is missing or empty, and without it this station does not know what it signed", s.Path(signer.RecordFile)),
+			"restore it from its newest backup; if there is none, --accept-risk=%s begins a new one", riskRestored)
+	}
+	if bolt.Exists(s.Path(signer.RecordFile)) {
+		return s.record(), nil // empty; the first transaction makes a store of it
+	}
+	db, err := bolt.Create(ctx, s.Path(signer.RecordFile))
+	if err != nil {
+		return nil, err
+	}
+	return db.WithWait(s.Wait), nil
+}
+
+// confirm shows the review and has the beginning of the digest typed.
+func (s *Station) confirm(ctx context.Context, b *batch.Batch, p *policy.Policy, record *bolt.DB) error {
+	summary, err := signer.Review(ctx, record, p, b)
+	if err != nil {
+		return err
+	}
+	question := fmt.Sprintf("Type the first %d characters of the digest, as the other station shows it, to sign %d items", digestDigits, len(b.Items))
+	if s.OutTerminal {
+		if err := tui.Review(ctx, s.In, s.Out, summary); err != nil {
+			return err
+		}
+	} else {
+		var text strings.Builder
+		printReview(&text, summary)
+		if err := s.Show("\n" + text.String() + "\n"); err != nil {
+			return wallet.WithHint(err, "without a terminal, say which batch is meant with --expect DIGEST")
+		}
+	}
+	return s.Confirm(question, summary.Digest[:digestDigits])
+}
+
+// writeSigned writes the file, which may be there already if it says the same.
+func writeSigned(path string, signed *batch.Signed) error {
+	file, err := signed.Encode()
+	if err != nil {
+		return err
+	}
+	err = secretfile.Create(path, file)
+	if errors.Is(err, fs.ErrExist) {
+		if sameFile(path, file) {
+			return nil
+		}
+		return wallet.WithHint(err, "the batch is signed and recorded; the same command with another -o writes the same signatures")
+	}
+	return err
+}
+
+// sameFile reports whether a regular file holds just these bytes. What stands
+// on a stick may be a pipe or a device that never ends.
+func sameFile(path string, want []byte) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(want)) {
+		return false
+	}
+	have, err := readFile(path, info.Size())
+	return err == nil && bytes.Equal(have, want)
+}
+
+func (s *Station) printSigned(signed *batch.Signed, path string) error {
+	row := signRow{
+		Batch: signed.Batch.ID, ChainID: signed.Batch.ChainID, Digest: signed.Digest, Signed: len(signed.Transactions),
+		PolicyHash: signed.PolicyHash, RecordHead: signed.RecordHead, Path: path,
+	}
+	for _, rungs := range signed.Transactions {
+		row.Signatures += len(rungs)
+	}
+	return s.Print(row, func(w io.Writer) {
+		fmt.Fprintf(w, "batch        %s\ndigest       %s\nsigned       %d transactions, %d signatures\nrecord head  %s\nfile         %s\n",
+			row.Batch, row.Digest, row.Signed, row.Signatures, row.RecordHead, cli.Clean(path))
+	})
+}

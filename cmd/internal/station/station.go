@@ -1,0 +1,135 @@
+// Package station holds the commands that a station with a vault has: keys,
+// policy, review and signing. Both programs have them, and neither signs in
+// another way than the other. The package links nothing that can reach a
+// network.
+package station
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/airlock-wallet/airlock/cmd/internal/cli"
+	"github.com/airlock-wallet/airlock/signer"
+	"github.com/airlock-wallet/airlock/signer/policy"
+	"github.com/airlock-wallet/airlock/signer/vault"
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/store/bolt"
+)
+
+// VaultFile is the name of the vault in a station's home.
+const VaultFile = "vault.json"
+
+// The risks that can be named with --accept-risk.
+const (
+	riskOnline   = "online-station"
+	riskRestored = signer.RiskRecordRestored
+	riskExposes  = "exposes-role"
+)
+
+// Station is a station with a vault.
+type Station struct {
+	*cli.Env
+	// Offline refuses to sign while a network interface is up, as if every
+	// call said --offline.
+	Offline bool
+	// Halted refuses to sign while the home is halted; nil where a home
+	// cannot be.
+	Halted func(context.Context) error
+	// Interfaces lists the machine's network interfaces; nil is net.Interfaces.
+	Interfaces func() ([]net.Interface, error)
+}
+
+// New is the root command of airlock-signer.
+func New(env *cli.Env) *cobra.Command {
+	s := &Station{Env: env, Offline: true}
+	root := &cobra.Command{
+		Use:   "airlock-signer",
+		Short: "Keep the keys and sign, on a machine without network",
+		Long: `airlock-signer is the station that holds the keys. It shows what a batch of
+transactions does, computed from the bytes that it will sign, and signs what its
+policy allows and what contradicts nothing that it ever signed.
+
+It cannot reach a network and refuses to sign on a machine that can.
+
+` + cli.ExitCodes,
+		Example: `  airlock-signer vault create
+  airlock-signer policy init
+  airlock-signer vault export-watch -o watch.json
+  airlock-signer review batch.json
+  airlock-signer sign batch.json -o signed.json`,
+	}
+	env.AddFlags(root)
+	root.AddCommand(s.Commands()...)
+	root.AddCommand(newAddress(s), newVersion(s))
+	return root
+}
+
+// Commands are those that both programs have.
+func (s *Station) Commands() []*cobra.Command {
+	return []*cobra.Command{newVault(s), newPolicy(s), newReview(s), newSign(s)}
+}
+
+// openVault decrypts the vault of the home. The caller closes it.
+func (s *Station) openVault(passphraseFile string) (*vault.Vault, error) {
+	if _, err := s.statVault(); err != nil {
+		return nil, err
+	}
+	passphrase, err := s.Passphrase(passphraseFile, "Passphrase of the vault", false)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(passphrase)
+	v, err := vault.Open(s.Path(VaultFile), passphrase)
+	if errors.Is(err, vault.ErrPassphrase) {
+		err = wallet.WithHint(err, "type it again; if it is right, put a backup of the file in its place, or restore the vault from its words with vault create --mnemonic-file")
+	}
+	return v, err
+}
+
+func (s *Station) statVault() (*vault.Info, error) {
+	info, err := vault.Stat(s.Path(VaultFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, wallet.WithHint(fmt.Errorf("there is no vault at %s", s.Path(VaultFile)),
+			"vault create makes one; --home or $%s names another home", cli.HomeVariable)
+	}
+	return info, err
+}
+
+func (s *Station) policy() (*policy.Policy, error) { return policy.Load(s.Path(policy.File)) }
+
+func (s *Station) record() *bolt.DB { return bolt.Open(s.Path(signer.RecordFile)).WithWait(s.Wait) }
+
+// hasRecord reports whether the home has a signing record. An empty file is
+// none: it is what a copy leaves that did not get far, and the store would take
+// it for a record of nothing.
+func (s *Station) hasRecord() bool {
+	info, err := os.Stat(s.Path(signer.RecordFile))
+	return err == nil && info.Size() > 0
+}
+
+// checkOffline refuses a machine with a network interface that is up. An
+// interface without a cable or a peer can be up too: it takes no more than
+// somebody who plugs one in.
+func (s *Station) checkOffline() error {
+	list := s.Interfaces
+	if list == nil {
+		list = net.Interfaces
+	}
+	interfaces, err := list()
+	if err != nil {
+		return wallet.As(wallet.ErrRefused, "network interfaces cannot be listed: %w", err)
+	}
+	for _, i := range interfaces {
+		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 {
+			return wallet.WithHint(
+				wallet.As(wallet.ErrRefused, "the network interface %s is up, and this station must have no network", i.Name),
+				"take the machine off the network; where the risk is understood, --accept-risk=%s signs all the same", riskOnline)
+		}
+	}
+	return nil
+}

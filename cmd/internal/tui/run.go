@@ -1,0 +1,43 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	tea "charm.land/bubbletea/v2"
+	"golang.org/x/term"
+
+	"github.com/airlock-wallet/airlock/wallet/batch"
+)
+
+// ErrInterrupted says that a page was left with ctrl+c. Whoever would go on
+// after the page must not.
+var ErrInterrupted = errors.New("interrupted")
+
+// Review shows a batch on the terminal behind in and out until the reader
+// leaves it. If in is a file but no terminal, as in a pipe, the keys come from
+// the controlling terminal. Review returns ErrInterrupted if it was left by
+// ctrl+c, and the context's error if that ended first.
+func Review(ctx context.Context, in io.Reader, out io.Writer, s batch.Summary) error {
+	options := []tea.ProgramOption{
+		tea.WithContext(ctx),
+		tea.WithOutput(out),
+		tea.WithoutSignalHandler(), // signals end the context
+	}
+	if f, ok := in.(*os.File); !ok || term.IsTerminal(int(f.Fd())) {
+		options = append(options, tea.WithInput(in))
+	}
+	end, err := tea.NewProgram(NewReview(s), options...).Run()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	if m, ok := end.(Model); ok && m.interrupted {
+		return ErrInterrupted
+	}
+	return nil
+}
