@@ -219,6 +219,9 @@ func (s *Scanner) knowsOutflow(tx store.Tx, o store.Outflow) (bool, error) {
 }
 
 func (s *Scanner) outflowEntry(o store.Outflow) string {
+	if p := o.Transfer.Path; p != "" {
+		return fmt.Sprintf("outflow:%d:%s:%s", s.id, o.TxHash, p)
+	}
 	return fmt.Sprintf("outflow:%d:%s:%d", s.id, o.TxHash, o.Transfer.Position)
 }
 

@@ -121,21 +121,36 @@ type Mined struct {
 	// OtherFee is what the chain took beyond gas × price, such as the blob fee
 	// of EIP-4844.
 	OtherFee  Amount     `json:"other_fee,omitzero"`
-	Transfers []Transfer `json:"transfers,omitzero"` // of registered tokens, from or to addresses of ours
+	Transfers []Transfer `json:"transfers,omitzero"` // from or to addresses of ours
 	Settled   bool       `json:"settled"`            // booked at finality
 }
 
 // Cost is what the sender paid for inclusion, in wei.
 func (m *Mined) Cost() Amount { return m.GasPrice.Mul(m.GasUsed).Add(m.OtherFee) }
 
-// Transfer is one ERC-20 Transfer log.
+// Transfer is value that moved inside a transaction: a Transfer log of a
+// registered token (ERC-20), or coin that a contract moved.
 type Transfer struct {
 	Asset    AssetID        `json:"asset"`
 	From     common.Address `json:"from"`
 	To       common.Address `json:"to"`
 	Amount   Amount         `json:"amount"`
-	LogIndex uint64         `json:"log_index"` // within the block
-	Position uint64         `json:"position"`  // within the transaction
+	LogIndex uint64         `json:"log_index"` // of a log, within the block
+	Position uint64         `json:"position"`  // of a log, within the transaction
+	// Path is the place in the transaction's call tree of a call that moved
+	// coin: the numbers of its ancestors' and its own place among their callers'
+	// calls, from 0, joined by dots. The transaction's own call is "root". It is
+	// empty for a log.
+	Path string `json:"path,omitzero"`
+}
+
+// DepositID names the deposit that the transfer is if it reached us from
+// outside, in the transaction with the given hash.
+func (t *Transfer) DepositID(tx common.Hash) string {
+	if t.Path != "" {
+		return InternalID(t.Asset.ChainID, tx, t.Path)
+	}
+	return DepositID(t.Asset.ChainID, tx, KindToken, t.Position)
 }
 
 // BatchStatus is where a batch is.

@@ -24,6 +24,22 @@ type Block struct {
 	Hash        common.Hash
 	Txs         []Tx
 	Withdrawals []*types.Withdrawal // EIP-4895; amounts in gwei
+
+	// Moves is what a node says that calls inside the transactions moved; it is
+	// not proven. Traced is false where no endpoint could tell, or nobody asked.
+	Moves  []Move
+	Traced bool
+}
+
+// A Move is coin that a call inside a transaction moved, as a trace has it.
+// Calls of a transaction or of a part of it that reverted moved nothing and
+// are left out, as is what moved nothing or only from an account to itself. The
+// transaction's own call is a Move only if Block.Txs has no Tx for it.
+type Move struct {
+	Tx       int    // index in Block.Txs
+	Path     string // as wallet.Transfer.Path
+	From, To common.Address
+	Value    *big.Int // wei
 }
 
 // Number is the block's height.

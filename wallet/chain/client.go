@@ -28,6 +28,7 @@ type Options struct {
 	Attempts int           // rounds over all endpoints; 0 is 5
 	Backoff  time.Duration // before the second round, doubled for each further; 0 is 250 ms
 	Fetchers int           // blocks fetched at the same time; 0 is 4
+	Trace    bool          // Blocks brings Block.Moves where an endpoint can trace
 }
 
 // Client reads one chain from one or more endpoints. It is safe for

@@ -49,7 +49,7 @@ func (s *settler) flows(m *wallet.Mined) (list []flow, err error) {
 	}
 	if !m.Value.IsZero() {
 		f := flow{asset: wallet.Coin(s.chain), from: m.Slot.Sender, to: m.To, amount: m.Value}
-		if f.deposit, err = s.isDeposit(m, wallet.KindNative, 0); err != nil {
+		if f.deposit, err = s.isDeposit(wallet.DepositID(s.chain, m.TxHash, wallet.KindNative, 0)); err != nil {
 			return nil, err
 		}
 		list = append(list, f)
@@ -59,7 +59,7 @@ func (s *settler) flows(m *wallet.Mined) (list []flow, err error) {
 			continue
 		}
 		f := flow{asset: t.Asset, from: t.From, to: t.To, amount: t.Amount}
-		if f.deposit, err = s.isDeposit(m, wallet.KindToken, t.Position); err != nil {
+		if f.deposit, err = s.isDeposit(t.DepositID(m.TxHash)); err != nil {
 			return nil, err
 		}
 		list = append(list, f)
@@ -67,8 +67,8 @@ func (s *settler) flows(m *wallet.Mined) (list []flow, err error) {
 	return list, nil
 }
 
-func (s *settler) isDeposit(m *wallet.Mined, kind wallet.DepositKind, position uint64) (bool, error) {
-	d, ok, err := store.Deposit(s.tx, wallet.DepositID(s.chain, m.TxHash, kind, position))
+func (s *settler) isDeposit(id string) (bool, error) {
+	d, ok, err := store.Deposit(s.tx, id)
 	return ok && d.Status != wallet.DepositOrphaned, err
 }
 

@@ -30,7 +30,11 @@ const (
 	tDepositAct = "dep.acct"   // account, chain, block, id -> empty
 	tMined      = "mined"      // chain, sender, nonce -> wallet.Mined
 	tMinedOpen  = "mined.open" // chain, block, sender, nonce -> empty: not settled
-	tOutflow    = "outflow"    // chain, block, transaction hash, position -> Outflow: not booked
+	tOutflow    = "outflow"    // chain, block, transaction hash, position, path -> Outflow: not booked
+
+	tUnknown    = "unk"     // chain, contract, block -> wallet.UnknownToken
+	tUnknownBlk = "unk.blk" // chain, block, contract -> empty
+	tUnproven   = "unprov"  // chain, block, address -> wallet.UnprovenCoin
 
 	tWithdrawal   = "wd"      // id -> wallet.Withdrawal
 	tWithdrawalSt = "wd.st"   // chain, status, sequence -> id

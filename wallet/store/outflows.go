@@ -6,9 +6,10 @@ import (
 	"github.com/airlock-wallet/airlock/wallet"
 )
 
-// Outflow is a token transfer from an address of ours in somebody else's
-// transaction: an allowance that was used. It is kept until it is final and
-// booked.
+// Outflow is what left an address of ours in somebody else's transaction: an
+// allowance that was used, or coin that code on the address sent away. It is
+// kept until it is final and booked. Where no transaction is known, TxHash is
+// the block's and Transfer.Path the address.
 type Outflow struct {
 	Transfer    wallet.Transfer `json:"transfer"`
 	TxHash      common.Hash     `json:"tx_hash"`
@@ -48,5 +49,5 @@ func Outflows(tx Tx, chain, from, to uint64, limit int) (list []Outflow, err err
 func DeleteOutflow(tx Tx, chain uint64, o Outflow) error { return tx.Delete(outflowKey(chain, o)) }
 
 func outflowKey(chain uint64, o Outflow) []byte {
-	return keyOf(tOutflow, chain, o.BlockNumber, o.TxHash, o.Transfer.Position)
+	return keyOf(tOutflow, chain, o.BlockNumber, o.TxHash, o.Transfer.Position, o.Transfer.Path)
 }

@@ -78,7 +78,7 @@ func (u *unbooked) addMined(m wallet.Mined) error {
 	if !m.Success {
 		return nil
 	}
-	to, err := u.unlessDeposit(m, wallet.KindNative, 0, m.To)
+	to, err := u.unlessDeposit(wallet.DepositID(u.chain, m.TxHash, wallet.KindNative, 0), m.To)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (u *unbooked) addMined(m wallet.Mined) error {
 		return err
 	}
 	for _, t := range m.Transfers {
-		if to, err = u.unlessDeposit(m, wallet.KindToken, t.Position, t.To); err != nil {
+		if to, err = u.unlessDeposit(t.DepositID(m.TxHash), t.To); err != nil {
 			return err
 		}
 		if err := u.move(t.Asset, t.From, to, t.Amount); err != nil {
@@ -98,8 +98,8 @@ func (u *unbooked) addMined(m wallet.Mined) error {
 
 // unlessDeposit is the address to, or the outside if the arrival there was
 // recorded as a deposit.
-func (u *unbooked) unlessDeposit(m wallet.Mined, kind wallet.DepositKind, position uint64, to common.Address) (common.Address, error) {
-	d, ok, err := Deposit(u.tx, wallet.DepositID(u.chain, m.TxHash, kind, position))
+func (u *unbooked) unlessDeposit(id string, to common.Address) (common.Address, error) {
+	d, ok, err := Deposit(u.tx, id)
 	if ok && d.Status != wallet.DepositOrphaned {
 		to = wallet.Outside
 	}
