@@ -22,7 +22,7 @@ func batch[T any](ctx context.Context, c *Client, method string, args [][]any) (
 	all := make([]T, 0, len(args))
 	for part := range slices.Chunk(args, maxBatch) {
 		var results []*T
-		err := c.do(ctx, method, func(ctx context.Context, _ *endpoint, r *rpc.Client) error {
+		err := c.do(ctx, method, func(ctx context.Context, _ *endpoint, r asker) error {
 			results = make([]*T, len(part))
 			elems := make([]rpc.BatchElem, len(part))
 			for i := range part {

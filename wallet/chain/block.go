@@ -111,7 +111,7 @@ func (c *Client) BlockByHash(ctx context.Context, hash common.Hash) (*Block, err
 
 func (c *Client) block(ctx context.Context, method string, number uint64, key any, check func(*Block) error) (*Block, error) {
 	var found *Block
-	err := c.do(ctx, method, func(ctx context.Context, ep *endpoint, r *rpc.Client) error {
+	err := c.do(ctx, method, func(ctx context.Context, ep *endpoint, r asker) error {
 		raw, err := ep.fetch(ctx, r, method, key)
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ type rawBlock struct {
 
 // fetch asks for a block and its receipts in one batch. If the block is
 // replaced between the two answers, they do not hash to each other.
-func (ep *endpoint) fetch(ctx context.Context, r *rpc.Client, method string, key any) (rawBlock, error) {
+func (ep *endpoint) fetch(ctx context.Context, r asker, method string, key any) (rawBlock, error) {
 	var raw rawBlock
 	var block, receipts rawJSON
 	elems := []rpc.BatchElem{{Method: method, Args: []any{key, true}, Result: &block}}
@@ -200,7 +200,7 @@ func (ep *endpoint) withoutReceipts() {
 
 // fetchReceipts asks for the receipts one by one, of a node that does not know
 // eth_getBlockReceipts.
-func fetchReceipts(ctx context.Context, r *rpc.Client, b *blockJSON) ([]receiptJSON, error) {
+func fetchReceipts(ctx context.Context, r asker, b *blockJSON) ([]receiptJSON, error) {
 	const method = "eth_getTransactionReceipt"
 	all := make([]receiptJSON, 0, len(b.Transactions))
 	for part := range slices.Chunk(b.Transactions, maxBatch) {
@@ -232,7 +232,7 @@ func fetchReceipts(ctx context.Context, r *rpc.Client, b *blockJSON) ([]receiptJ
 // prove checks what a node gave against the block's hash and derives the rest
 // from what was proven. It asks the node for the bytes of transactions whose
 // type this program does not know.
-func (c *Client) prove(ctx context.Context, r *rpc.Client, raw rawBlock) (*Block, error) {
+func (c *Client) prove(ctx context.Context, r asker, raw rawBlock) (*Block, error) {
 	for i := range raw.block.Transactions {
 		t := &raw.block.Transactions[i]
 		if t.tx != nil {
@@ -259,7 +259,7 @@ func (t *txJSON) readRaw() {
 }
 
 // fetchRaw asks for the bytes of one transaction (EIP-2718).
-func fetchRaw(ctx context.Context, r *rpc.Client, block common.Hash, index int) ([]byte, error) {
+func fetchRaw(ctx context.Context, r asker, block common.Hash, index int) ([]byte, error) {
 	var raw hexutil.Bytes
 	err := r.CallContext(ctx, &raw, "eth_getRawTransactionByBlockHashAndIndex", block, hexutil.Uint64(index))
 	if err == nil && len(raw) < 2 {

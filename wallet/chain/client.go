@@ -13,7 +13,6 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/airlock-wallet/airlock/wallet"
 )
@@ -158,7 +157,7 @@ func (c *Client) Hosts() []string {
 
 // do runs fn on one endpoint after the other until one of them gives an
 // answer, in several rounds as long as waiting may help.
-func (c *Client) do(ctx context.Context, method string, fn func(ctx context.Context, ep *endpoint, r *rpc.Client) error) error {
+func (c *Client) do(ctx context.Context, method string, fn func(ctx context.Context, ep *endpoint, r asker) error) error {
 	var errs []error
 	for round := range c.o.Attempts {
 		if err := c.pause(ctx, round); err != nil {
@@ -190,7 +189,7 @@ func (c *Client) do(ctx context.Context, method string, fn func(ctx context.Cont
 	return summary(errs)
 }
 
-func (c *Client) try(ctx context.Context, ep *endpoint, method string, fn func(context.Context, *endpoint, *rpc.Client) error) error {
+func (c *Client) try(ctx context.Context, ep *endpoint, method string, fn func(context.Context, *endpoint, asker) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	r, err := ep.connect(ctx, c.check)
@@ -238,7 +237,7 @@ func (c *Client) order() []*endpoint {
 // call makes one request whose answer is decoded into result. A null answer is
 // ethereum.NotFound if result is a pointer to a pointer that stays nil.
 func call[T any](ctx context.Context, c *Client, method string, args ...any) (result T, err error) {
-	err = c.do(ctx, method, func(ctx context.Context, _ *endpoint, r *rpc.Client) error {
+	err = c.do(ctx, method, func(ctx context.Context, _ *endpoint, r asker) error {
 		var answer *T
 		if err := r.CallContext(ctx, &answer, method, args...); err != nil {
 			return err

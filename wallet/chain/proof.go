@@ -11,7 +11,6 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/ethdb/memorydb"
 	"github.com/ethereum/go-ethereum/rlp"
-	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/ethereum/go-ethereum/trie"
 )
 
@@ -31,7 +30,7 @@ func (c *Client) Proof(ctx context.Context, account common.Address, block common
 		return Account{}, err
 	}
 	var found Account
-	err = c.do(ctx, method, func(ctx context.Context, _ *endpoint, r *rpc.Client) error {
+	err = c.do(ctx, method, func(ctx context.Context, _ *endpoint, r asker) error {
 		var answer *struct {
 			AccountProof []hexutil.Bytes `json:"accountProof"`
 		}

@@ -14,7 +14,6 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
-	"github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/airlock-wallet/airlock/wallet"
 )
@@ -213,7 +212,7 @@ func (c *Client) ask(ctx context.Context, ep *endpoint, number uint64) ballot {
 			break
 		}
 		var h *types.Header
-		err := c.try(ctx, ep, method, func(ctx context.Context, _ *endpoint, r *rpc.Client) (err error) {
+		err := c.try(ctx, ep, method, func(ctx context.Context, _ *endpoint, r asker) (err error) {
 			h, err = readHeader(ctx, r, atHeight(new(big.Int).SetUint64(number)), method, hexutil.Uint64(number), false)
 			return err
 		})
@@ -238,7 +237,7 @@ func (c *Client) ask(ctx context.Context, ep *endpoint, number uint64) ballot {
 // lag finds out how far an endpoint is that does not have a block.
 func (c *Client) lag(ctx context.Context, ep *endpoint, number uint64) ballot {
 	var head hexutil.Uint64
-	err := c.try(ctx, ep, "eth_blockNumber", func(ctx context.Context, _ *endpoint, r *rpc.Client) error {
+	err := c.try(ctx, ep, "eth_blockNumber", func(ctx context.Context, _ *endpoint, r asker) error {
 		return r.CallContext(ctx, &head, "eth_blockNumber")
 	})
 	return ballot{ep: ep, behind: err == nil, head: min(uint64(head), number-1), err: err}

@@ -86,7 +86,7 @@ func (c *Client) HeaderByHash(ctx context.Context, hash common.Hash) (*types.Hea
 
 func (c *Client) header(ctx context.Context, check func(*types.Header) error, method string, args ...any) (*types.Header, error) {
 	var found *types.Header
-	err := c.do(ctx, method, func(ctx context.Context, _ *endpoint, r *rpc.Client) (err error) {
+	err := c.do(ctx, method, func(ctx context.Context, _ *endpoint, r asker) (err error) {
 		found, err = readHeader(ctx, r, check, method, args...)
 		return err
 	})
@@ -98,7 +98,7 @@ func (c *Client) header(ctx context.Context, check func(*types.Header) error, me
 
 // readHeader asks one node for a header, which must hash to what the node
 // claims and pass the check.
-func readHeader(ctx context.Context, r *rpc.Client, check func(*types.Header) error, method string, args ...any) (*types.Header, error) {
+func readHeader(ctx context.Context, r asker, check func(*types.Header) error, method string, args ...any) (*types.Header, error) {
 	var h *header
 	if err := r.CallContext(ctx, &h, method, args...); err != nil {
 		return nil, err

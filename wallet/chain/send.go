@@ -45,7 +45,7 @@ func (c *Client) sendPart(ctx context.Context, raws [][]byte) []error {
 	for i := range open {
 		open[i] = i
 	}
-	err := c.do(ctx, sendMethod, func(ctx context.Context, ep *endpoint, r *rpc.Client) error {
+	err := c.do(ctx, sendMethod, func(ctx context.Context, ep *endpoint, r asker) error {
 		elems := make([]rpc.BatchElem, len(open))
 		for i, at := range open {
 			elems[i] = rpc.BatchElem{Method: sendMethod, Args: []any{hexutil.Bytes(raws[at])}, Result: new(hexutil.Bytes)}
