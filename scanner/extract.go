@@ -1,6 +1,7 @@
 package scanner
 
 import (
+	"math/big"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -35,8 +36,9 @@ type Facts struct {
 	// Malformed counts logs of registered tokens that call themselves a
 	// Transfer and are none, ERC-721's with four topics left aside.
 	Malformed int
-	// Unread counts transactions of types that are not known here. Their token
-	// transfers are in the facts; ether that they may have moved is not.
+	// Unread counts transactions of types that are not known here, and calls of
+	// ours whose nonce is not proven. Their token transfers are in the facts;
+	// ether that they may have moved is not.
 	Unread int
 }
 
@@ -68,6 +70,10 @@ func Extract(chainID uint64, b *chain.Block, known Known, seen time.Time) Facts 
 // deposit.
 func (x *extraction) transaction(t *chain.Tx) {
 	transfers := x.transfers(t)
+	if t.Bridged != nil {
+		x.bridged(t, transfers)
+		return
+	}
 	if t.Tx == nil {
 		x.Unread++
 		for _, m := range transfers {
@@ -77,7 +83,7 @@ func (x *extraction) transaction(t *chain.Tx) {
 	}
 	sender, own := x.sender(t, transfers)
 	if own {
-		x.own(t, sender, transfers)
+		x.own(t, sent{sender, t.Tx.Nonce(), t.Tx.To(), t.Tx.Value(), t.Tx.Data()}, transfers)
 		return
 	}
 	if to := t.Tx.To(); t.Success && to != nil {
@@ -111,18 +117,56 @@ func (x *extraction) sender(t *chain.Tx, transfers []wallet.Transfer) (sender co
 	return sender, own
 }
 
+// mintPosition stands in the id of a deposit for what a deposited transaction
+// mints, beside the 0 of what its call moves.
+const mintPosition = 1
+
+// bridged is a deposited transaction (OP stack). What it mints arrives on its
+// sender from outside, also if the call then fails, and the call moves value
+// like any other. Where the sender is ours, the call used one of its nonces.
+func (x *extraction) bridged(t *chain.Tx, transfers []wallet.Transfer) {
+	b, coin := t.Bridged, wallet.Coin(x.chain)
+	_, own := x.known.Ours(b.From)
+	switch {
+	case own:
+		x.deposit(wallet.KindNative, coin, common.Address{}, b.From, wallet.AmountOf(b.Mint), t.Hash, mintPosition, nil)
+	case t.Success && b.To != nil:
+		x.deposit(wallet.KindNative, coin, b.From, *b.To, wallet.AmountOf(b.Value), t.Hash, 0, nil)
+	}
+	if own && b.Nonce != nil {
+		x.own(t, sent{b.From, *b.Nonce, b.To, b.Value, b.Data}, transfers)
+		return
+	}
+	if own {
+		x.Unread++
+	}
+	for _, m := range transfers {
+		x.foreignTransfer(t, m)
+	}
+}
+
+// sent is the call that a transaction of ours makes.
+type sent struct {
+	sender common.Address
+	nonce  uint64
+	to     *common.Address // nil creates a contract
+	value  *big.Int
+	data   []byte
+}
+
 // own records a transaction of ours. It is a deposit too where it pays a
 // withdrawal to one of our own addresses, or where a contract gave something.
-func (x *extraction) own(t *chain.Tx, sender common.Address, transfers []wallet.Transfer) {
-	slot := wallet.Slot{ChainID: x.chain, Sender: sender, Nonce: t.Tx.Nonce()}
+func (x *extraction) own(t *chain.Tx, call sent, transfers []wallet.Transfer) {
+	sender := call.sender
+	slot := wallet.Slot{ChainID: x.chain, Sender: sender, Nonce: call.nonce}
 	m := wallet.Mined{
 		Slot: slot, TxHash: t.Hash,
 		BlockNumber: x.block.Number(), BlockHash: x.block.Hash, BlockTime: blockTime(x.block),
-		Success: t.Success, Value: wallet.AmountOf(t.Tx.Value()), DataHash: crypto.Keccak256Hash(t.Tx.Data()),
+		Success: t.Success, Value: wallet.AmountOf(call.value), DataHash: crypto.Keccak256Hash(call.data),
 		GasUsed: t.GasUsed, GasPrice: wallet.AmountOf(t.GasPrice), Transfers: transfers,
 	}
-	if to := t.Tx.To(); to != nil {
-		m.To = *to
+	if call.to != nil {
+		m.To = *call.to
 	} else {
 		m.Create, m.To = true, crypto.CreateAddress(sender, slot.Nonce)
 	}

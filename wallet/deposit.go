@@ -53,7 +53,8 @@ type Deposit struct {
 
 // DepositID names a deposit so that it survives being mined again in another
 // block: chain, transaction, kind, and the position of the log within its
-// transaction (0 for kinds without logs). InternalID, RewardID and ResidualID
+// transaction. Without a log it is 0, but 1 for what a transaction from the
+// chain below a rollup mints to its sender. InternalID, RewardID and ResidualID
 // name those that have no such position.
 func DepositID(chainID uint64, tx common.Hash, kind DepositKind, position uint64) string {
 	return fmt.Sprintf("%d:%s:%s:%d", chainID, tx.Hex(), kind, position)

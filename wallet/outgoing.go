@@ -118,8 +118,10 @@ type Mined struct {
 	DataHash    common.Hash    `json:"data_hash"` // Keccak-256 of the call data
 	GasUsed     uint64         `json:"gas_used,string"`
 	GasPrice    Amount         `json:"gas_price"` // effective, wei per gas
-	// OtherFee is what the chain took beyond gas × price, such as the blob fee
-	// of EIP-4844.
+	// OtherFee is what the chain took beyond gas × price, where a block's proven
+	// bytes say how much. Scanning leaves it at 0: the blob fee (EIP-4844) and the
+	// rollups' fee for the chain below them depend on the chain's schedule of
+	// forks too. What they took shows as a difference in reconcile.
 	OtherFee  Amount     `json:"other_fee,omitzero"`
 	Transfers []Transfer `json:"transfers,omitzero"` // from or to addresses of ours
 	Settled   bool       `json:"settled"`            // booked at finality

@@ -34,7 +34,8 @@ type Block struct {
 // A Move is coin that a call inside a transaction moved, as a trace has it.
 // Calls of a transaction or of a part of it that reverted moved nothing and
 // are left out, as is what moved nothing or only from an account to itself. The
-// transaction's own call is a Move only if Block.Txs has no Tx for it.
+// transaction's own call is a Move only if Block.Txs has neither Tx nor Bridged
+// for it.
 type Move struct {
 	Tx       int    // index in Block.Txs
 	Path     string // as wallet.Transfer.Path
@@ -47,16 +48,19 @@ func (b *Block) Number() uint64 { return b.Header.Number.Uint64() }
 
 // Tx is a transaction of a proven block with its result.
 type Tx struct {
-	// Tx is nil if Type is one that this program does not know; Raw is set
-	// then. Hash, Success, GasUsed and Logs are proven in either case.
+	// Tx is nil if Type is one that go-ethereum does not know; Raw is set then.
+	// Hash, Success, GasUsed and Logs are proven in either case.
 	Tx   *types.Transaction
 	Type uint8
 	Raw  []byte
 	Hash common.Hash // of the bytes that were proven
+	// Bridged is what Raw means if that is a deposited transaction of the OP
+	// stack, else nil.
+	Bridged *Bridged
 
 	Success  bool
 	GasUsed  uint64
-	GasPrice *big.Int // effective, in wei per gas; nil if Tx is
+	GasPrice *big.Int // effective, in wei per gas; nil if Tx is, but 0 for Bridged
 	Logs     []Log    // in the order of their positions within the transaction
 
 	// FromHint is the sender as the node says. It is not proven and may serve
@@ -235,7 +239,7 @@ func fetchReceipts(ctx context.Context, r asker, b *blockJSON) ([]receiptJSON, e
 func (c *Client) prove(ctx context.Context, r asker, raw rawBlock) (*Block, error) {
 	for i := range raw.block.Transactions {
 		t := &raw.block.Transactions[i]
-		if t.tx != nil {
+		if t.tx != nil || t.raw != nil {
 			continue
 		}
 		var err error
@@ -295,7 +299,7 @@ func assemble(raw rawBlock, signer types.Signer) (*Block, error) {
 	if h.WithdrawalsHash == nil && len(b.Withdrawals) > 0 {
 		return nil, bad("%d validator withdrawals, the header has none", len(b.Withdrawals))
 	}
-	if h.WithdrawalsHash != nil && root != *h.WithdrawalsHash {
+	if h.WithdrawalsHash != nil && root != *h.WithdrawalsHash && (len(b.Withdrawals) > 0 || !isOPStack(raw.block.Transactions)) {
 		return nil, bad("its %d validator withdrawals hash to %s, the header says %s", len(b.Withdrawals), root, h.WithdrawalsHash)
 	}
 	return b, b.derive(raw, signer, bad)
@@ -322,6 +326,7 @@ func (b *Block) derive(raw rawBlock, signer types.Signer, bad func(string, ...an
 		gas = uint64(r.CumulativeGasUsed)
 		if t.tx == nil {
 			tx.Hash = crypto.Keccak256Hash(t.raw)
+			tx.bridge(decodeBridged(t.raw), r)
 		} else {
 			tx.Hash = t.tx.Hash()
 			tx.GasPrice = effectiveGasPrice(t.tx, b.Header.BaseFee)
@@ -332,6 +337,18 @@ func (b *Block) derive(raw rawBlock, signer types.Signer, bad func(string, ...an
 		}
 	}
 	return nil
+}
+
+// bridge fills in what is known of a deposited transaction. Its gas was paid on
+// the chain below.
+func (t *Tx) bridge(b *Bridged, r *receiptJSON) {
+	if t.Bridged = b; b == nil {
+		return
+	}
+	t.GasPrice = new(big.Int)
+	if nonce := uint64(r.DepositNonce); r.ofCanyon(t.Type) {
+		b.Nonce = &nonce
+	}
 }
 
 // effectiveGasPrice is what each unit of gas cost the sender (EIP-1559).

@@ -112,8 +112,8 @@ func decodeBlock(b []byte) (*blockJSON, error) {
 	return block, err
 }
 
-// txJSON is a transaction as a node says it is: tx if its type is known, else
-// raw once it was asked for.
+// txJSON is a transaction as a node says it is: tx if its type is known to
+// go-ethereum, else raw, which may have to be asked for.
 type txJSON struct {
 	typ  uint8
 	hash common.Hash
@@ -136,6 +136,7 @@ func (t *txJSON) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if data != nil && err == nil {
 		t.tx = types.NewTx(data)
 	}
+	t.raw = f.bridged()
 	return err
 }
 
@@ -160,6 +161,8 @@ type txFields struct {
 	R          hexutil.Big                  `json:"r"`
 	S          hexutil.Big                  `json:"s"`
 	YParity    *hexutil.Uint64              `json:"yParity"`
+
+	bridgedFields
 }
 
 var errNoRecipient = errors.New("a transaction of this type must have a recipient")
@@ -228,6 +231,17 @@ type receiptJSON struct {
 	CumulativeGasUsed hexutil.Uint64 `json:"cumulativeGasUsed"`
 	Bloom             types.Bloom    `json:"logsBloom"`
 	Logs              []logJSON      `json:"logs"`
+
+	// Of deposited transactions (OP stack). Both are hashed if there is a
+	// version, from the Canyon upgrade on, and neither before.
+	DepositNonce   hexutil.Uint64  `json:"depositNonce"`
+	DepositVersion *hexutil.Uint64 `json:"depositReceiptVersion"`
+}
+
+// ofCanyon reports whether a receipt of a transaction of the given type proves
+// the sender's nonce.
+func (r *receiptJSON) ofCanyon(typ uint8) bool {
+	return typ == bridgedTxType && r.DepositVersion != nil
 }
 
 type logJSON struct {
@@ -286,6 +300,10 @@ func (l receiptList) EncodeIndex(i int, w *bytes.Buffer) {
 		enc.ListEnd(log)
 	}
 	enc.ListEnd(logs)
+	if r.ofCanyon(l.txs[i].typ) {
+		enc.WriteUint64(uint64(r.DepositNonce))
+		enc.WriteUint64(uint64(*r.DepositVersion))
+	}
 	enc.ListEnd(outer)
 	_ = enc.Flush() // a bytes.Buffer takes everything
 }
