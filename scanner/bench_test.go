@@ -3,6 +3,7 @@ package scanner_test
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -40,26 +42,59 @@ const (
 	oursOfEvery = 200 // one transfer in so many is to an address of ours
 )
 
-// BenchmarkScan reads full blocks (200 transactions, 500 logs) from one node and
-// compares, side by side in one run, a scan into a store with fetching and
-// decoding the same blocks and receipts with go-ethereum's client and throwing
-// them away. The node is a recording, so that its own work hides nothing.
+// BenchmarkScan reads full blocks (200 transactions, 500 logs) from one node,
+// which is a recording, so that its own work hides nothing.
 func BenchmarkScan(b *testing.B) {
 	node := record(b)
-	for _, addresses := range []int{1_000, 100_000} {
-		b.Run(fmt.Sprintf("addresses=%d", addresses), func(b *testing.B) {
-			var plain, scan time.Duration
-			for b.Loop() {
-				plain += node.throwAway(b)
-				scan += node.scan(b, addresses)
-			}
-			rate := func(d time.Duration) float64 { return float64(b.N) * fullBlocks / d.Seconds() } //nolint:forbidigo // a speed, not money
-			b.ReportMetric(rate(plain), "plain-blocks/s")
-			b.ReportMetric(rate(scan), "scan-blocks/s")
-			b.ReportMetric(rate(plain)/rate(scan), "ratio")
-			b.ReportMetric(0, "ns/op")
-		})
+	b.Run("blocks", func(b *testing.B) { benchBlocks(b, node) })
+	b.Run("process", func(b *testing.B) { benchProcess(b, node) })
+}
+
+// benchBlocks compares, side by side in one run, scans into stores of two sizes
+// with fetching and decoding the same blocks and receipts with go-ethereum's
+// client and throwing them away. The node's allocations count on both sides.
+func benchBlocks(b *testing.B, node *recording) {
+	sizes := []int{1_000, 1_000_000}
+	for _, n := range sizes {
+		node.store(b, n) // not in what is measured
 	}
+	var plain spent
+	scans := make([]spent, len(sizes))
+	for b.Loop() {
+		plain.add(node.throwAway(b))
+		for i, n := range sizes {
+			scans[i].add(node.scan(b, n))
+		}
+	}
+	blocks := float64(b.N * fullBlocks) //nolint:forbidigo // for speeds, not money
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(blocks/plain.took.Seconds(), "plain-blocks/s")
+	b.ReportMetric(float64(plain.allocs)/blocks, "plain-allocs/block")
+	for i, n := range sizes {
+		b.ReportMetric(blocks/scans[i].took.Seconds(), fmt.Sprintf("%d-blocks/s", n))
+		b.ReportMetric(float64(scans[i].allocs)/blocks, fmt.Sprintf("%d-allocs/block", n))
+		b.ReportMetric(scans[i].took.Seconds()/plain.took.Seconds(), fmt.Sprintf("%d-ratio", n))
+	}
+	b.ReportMetric(scans[1].took.Seconds()/scans[0].took.Seconds(), "large-to-small")
+}
+
+// spent is what some work cost.
+type spent struct {
+	took   time.Duration
+	allocs uint64
+}
+
+func (s *spent) add(t spent) { s.took, s.allocs = s.took+t.took, s.allocs+t.allocs }
+
+// measure is the cost of fn in this process.
+func measure(fn func()) spent {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	started := time.Now()
+	fn()
+	took := time.Since(started)
+	runtime.ReadMemStats(&after)
+	return spent{took, after.Mallocs - before.Mallocs}
 }
 
 // recording answers like the node that it was made from, from memory.
@@ -71,14 +106,13 @@ type recording struct {
 	first   uint64
 	token   common.Address
 	answers map[string]json.RawMessage
-	stores  map[int]string // prepared stores by number of addresses
+	dir     string         // of the stores
+	stores  map[int]string // by number of addresses
 }
 
-// benchAddress is one of ours.
-func benchAddress(i int) (a common.Address) {
-	a[0] = 0xaa
-	binary.BigEndian.PutUint64(a[12:], uint64(i))
-	return a
+// benchAddress is one of ours, far from the next, as derived ones are.
+func benchAddress(i int) common.Address {
+	return common.BytesToAddress(crypto.Keccak256(binary.BigEndian.AppendUint64([]byte("ours"), uint64(i)))) //nolint:gosec // small
 }
 
 func record(b *testing.B) *recording {
@@ -96,7 +130,7 @@ func record(b *testing.B) *recording {
 	fatal(b, err)
 	fillBlocks(b, net, token, split)
 
-	r := &recording{id: net.ChainID(), token: token, answers: map[string]json.RawMessage{}, stores: map[int]string{}}
+	r := &recording{id: net.ChainID(), token: token, answers: map[string]json.RawMessage{}, dir: b.TempDir(), stores: map[int]string{}}
 	head, err := net.Client().BlockNumber(ctx)
 	fatal(b, err)
 	r.first = head - fullBlocks + 1
@@ -215,12 +249,15 @@ func (r *recording) answer(w http.ResponseWriter, req *http.Request) {
 
 // throwAway fetches and decodes with go-ethereum's client, as many blocks at
 // the same time as the scan.
-func (r *recording) throwAway(b *testing.B) time.Duration {
+func (r *recording) throwAway(b *testing.B) spent {
 	client, err := ethclient.DialContext(b.Context(), r.URL)
 	fatal(b, err)
 	defer client.Close()
+	return measure(func() { r.fetch(b, client) })
+}
+
+func (r *recording) fetch(b *testing.B, client *ethclient.Client) {
 	numbers := make(chan uint64)
-	started := time.Now()
 	var wg sync.WaitGroup
 	for range benchReads {
 		wg.Go(func() {
@@ -240,61 +277,61 @@ func (r *recording) throwAway(b *testing.B) time.Duration {
 	}
 	close(numbers)
 	wg.Wait()
-	return time.Since(started)
 }
 
-// scan reads the blocks into a store.
-func (r *recording) scan(b *testing.B, addresses int) time.Duration {
+// scan reads the blocks into a copy of a store.
+func (r *recording) scan(b *testing.B, addresses int) spent {
 	b.StopTimer()
-	db := r.home(b, addresses)
+	path := filepath.Join(b.TempDir(), "copy.db")
+	fatal(b, copyFile(r.store(b, addresses), path))
+	defer os.Remove(path)
 	client, err := chain.Dial(b.Context(), chain.Options{URLs: []string{r.URL}, Fetchers: benchReads})
 	fatal(b, err)
 	defer client.Close()
 	b.StartTimer()
-	started := time.Now()
-	sum, err := scanner.New(db, client, r.id, scanner.Options{}).Pass(b.Context())
-	took := time.Since(started)
-	fatal(b, err)
-	if sum.Blocks != fullBlocks || sum.Deposits == 0 {
-		b.Fatalf("read %+v", sum)
-	}
-	return took
+	return measure(func() {
+		sum, err := scanner.New(bolt.Open(path), client, r.id, scanner.Options{}).Pass(b.Context())
+		fatal(b, err)
+		if sum.Blocks != fullBlocks || sum.Deposits == 0 {
+			b.Fatalf("read %+v", sum)
+		}
+	})
 }
 
-// home is a store with many addresses and nothing read. It is made once and
-// copied.
-func (r *recording) home(b *testing.B, addresses int) store.DB {
-	ctx := b.Context()
-	if r.stores[addresses] == "" {
-		path := filepath.Join(b.TempDir(), "airlock.db")
-		db, err := bolt.Create(ctx, path)
-		fatal(b, err)
-		for done := 0; done < addresses; done += 1000 {
-			fatal(b, db.Update(ctx, func(tx store.Tx) error {
-				for i := done; i < done+1000; i++ {
-					a := wallet.Address{Address: benchAddress(i), Account: fmt.Sprint("a", i), Path: wallet.Path{Index: uint32(i)}} //nolint:gosec // small
-					if err := store.AddAddress(tx, a); err != nil {
-						return err
-					}
-				}
-				return nil
-			}))
-		}
-		fatal(b, db.Update(ctx, func(tx store.Tx) error {
-			// After the addresses, so that no opening balances are read.
-			if err := store.PutChain(tx, wallet.Chain{
-				ID: r.id, Coin: wallet.Asset{ID: wallet.Coin(r.id), Symbol: "ETH", Decimals: 18}, GenesisHash: r.genesis,
-				StartBlock: r.first, Finality: wallet.Finality{Tag: "finalized"},
-			}); err != nil {
-				return err
-			}
-			return store.PutToken(tx, wallet.Asset{ID: wallet.Token(r.id, r.token), Symbol: "GLD", Decimals: 6})
-		}))
-		r.stores[addresses] = path
+// store is a store with many addresses, whose opening balances are booked, and
+// nothing read. It is made once.
+func (r *recording) store(b *testing.B, addresses int) string {
+	if path := r.stores[addresses]; path != "" {
+		return path
 	}
-	made := filepath.Join(b.TempDir(), "copy.db")
-	fatal(b, copyFile(r.stores[addresses], made))
-	return bolt.Open(made)
+	ctx := b.Context()
+	path := filepath.Join(r.dir, fmt.Sprintf("%d.db", addresses))
+	db, err := bolt.Create(ctx, path)
+	fatal(b, err)
+	const step = 20_000
+	for from := 0; from < addresses; from += step {
+		fatal(b, db.Update(ctx, func(tx store.Tx) error {
+			for i := from; i < min(from+step, addresses); i++ {
+				a := wallet.Address{Address: benchAddress(i), Account: fmt.Sprint("a", i), Path: wallet.Path{Index: uint32(i)}} //nolint:gosec // small
+				if err := store.AddAddress(tx, a); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	fatal(b, db.Update(ctx, func(tx store.Tx) error {
+		// After the addresses, so that no opening balances are read.
+		if err := store.PutChain(tx, wallet.Chain{
+			ID: r.id, Coin: wallet.Asset{ID: wallet.Coin(r.id), Symbol: "ETH", Decimals: 18}, GenesisHash: r.genesis,
+			StartBlock: r.first, Finality: wallet.Finality{Tag: "finalized"},
+		}); err != nil {
+			return err
+		}
+		return store.PutToken(tx, wallet.Asset{ID: wallet.Token(r.id, r.token), Symbol: "GLD", Decimals: 6})
+	}))
+	r.stores[addresses] = path
+	return path
 }
 
 func fatal(b *testing.B, err error) {
@@ -305,9 +342,17 @@ func fatal(b *testing.B, err error) {
 }
 
 func copyFile(from, to string) error {
-	data, err := os.ReadFile(from)
+	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, data, 0o600)
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(out, in); err == nil {
+		err = out.Sync() // else the first commit writes all of it
+	}
+	return errors.Join(err, out.Close())
 }

@@ -13,17 +13,22 @@ import (
 type lookup struct {
 	tx     store.Tx
 	chain  uint64
+	sieve  *store.Sieve
 	ours   map[common.Address]*string // account; nil is not ours
 	tokens map[common.Address]bool
 	err    error
 }
 
 func newLookup(tx store.Tx, chain uint64) *lookup {
-	return &lookup{tx: tx, chain: chain, ours: map[common.Address]*string{}, tokens: map[common.Address]bool{}}
+	sieve, err := store.ReadSieve(tx)
+	return &lookup{tx: tx, err: err, sieve: sieve, chain: chain, ours: map[common.Address]*string{}, tokens: map[common.Address]bool{}}
 }
 
 // Ours implements Known.
 func (l *lookup) Ours(a common.Address) (string, bool) {
+	if !l.sieve.MayBeOurs(a) {
+		return "", false
+	}
 	account, seen := l.ours[a]
 	if !seen {
 		rec, ok, err := store.OurAddress(l.tx, a)

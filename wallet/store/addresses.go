@@ -23,6 +23,9 @@ func AddAddress(tx Tx, a wallet.Address) error {
 	if err := put(tx, keyOf(tAddr, a.Address), a); err != nil {
 		return err
 	}
+	if err := addToSieve(tx, a.Address); err != nil {
+		return err
+	}
 	role, index := uint64(a.Role), uint64(a.Path.Index)
 	if err := tx.Put(keyOf(tAddrRole, role, index), a.Address[:]); err != nil {
 		return err

@@ -24,6 +24,7 @@ const (
 	tAddrAcct   = "addr.acct"  // account, address role and index -> address
 	tAddrOpen   = "addr.open"  // chain, address, contract -> empty: opening balance not yet read
 	tAddrNext   = "addr.next"  // role -> next index
+	tAddrSieve  = "addr.sieve" // first 2 bytes of addresses -> the next 3 bytes of each
 	tDeposit    = "dep"        // deposit id -> wallet.Deposit
 	tDepositLst = "dep.list"   // chain, block, id -> empty
 	tDepositPnd = "dep.pend"   // chain, block, id -> empty: not confirmed
