@@ -51,6 +51,11 @@ func WrittenOf(tx *types.Transaction) WrittenTx {
 	if err := json.Unmarshal(must(tx.MarshalJSON()), &w.Says); err != nil {
 		panic(err)
 	}
+	for name, v := range w.Says {
+		if v == nil { // nodes leave such fields out
+			delete(w.Says, name)
+		}
+	}
 	return w
 }
 
