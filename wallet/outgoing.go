@@ -140,9 +140,10 @@ type Transfer struct {
 	LogIndex uint64         `json:"log_index"` // of a log, within the block
 	Position uint64         `json:"position"`  // of a log, within the transaction
 	// Path is the place in the transaction's call tree of a call that moved
-	// coin: the numbers of its ancestors' and its own place among their callers'
-	// calls, from 0, joined by dots. The transaction's own call is "root". It is
-	// empty for a log.
+	// coin: the numbers of its ancestors and its own among their callers' calls,
+	// from 0, joined by dots. Only calls that moved coin or hold one that did are
+	// counted, since nodes differ in which others they list. The transaction's
+	// own call is "root". It is empty for a log.
 	Path string `json:"path,omitzero"`
 }
 

@@ -127,6 +127,9 @@ func (c *Client) block(ctx context.Context, method string, number uint64, key an
 		found = b
 		return err
 	})
+	if err == nil && c.o.Trace {
+		err = c.trace(ctx, found)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("block %v: %w", blockName(number, key), err)
 	}
@@ -140,6 +143,8 @@ func blockName(number uint64, key any) any {
 	return number
 }
 
+const blockReceipts = "eth_getBlockReceipts"
+
 // rawBlock is what a node says a block and its receipts are.
 type rawBlock struct {
 	block    *blockJSON
@@ -152,9 +157,9 @@ func (ep *endpoint) fetch(ctx context.Context, r asker, method string, key any) 
 	var raw rawBlock
 	var block, receipts rawJSON
 	elems := []rpc.BatchElem{{Method: method, Args: []any{key, true}, Result: &block}}
-	whole := !ep.lacksReceipts()
+	whole := !ep.lacks(blockReceipts)
 	if whole {
-		elems = append(elems, rpc.BatchElem{Method: "eth_getBlockReceipts", Args: []any{key}, Result: &receipts})
+		elems = append(elems, rpc.BatchElem{Method: blockReceipts, Args: []any{key}, Result: &receipts})
 	}
 	if err := r.BatchCallContext(ctx, elems); err != nil {
 		return raw, err
@@ -171,7 +176,7 @@ func (ep *endpoint) fetch(ctx context.Context, r asker, method string, key any) 
 	}
 	var coded rpc.Error
 	if whole && errors.As(elems[1].Error, &coded) && coded.ErrorCode() == -32601 {
-		ep.withoutReceipts()
+		ep.without(blockReceipts)
 		whole = false
 	}
 	if !whole {
@@ -182,24 +187,12 @@ func (ep *endpoint) fetch(ctx context.Context, r asker, method string, key any) 
 		return raw, elems[1].Error
 	}
 	if receipts.isNull() {
-		return raw, notFound("eth_getBlockReceipts")
+		return raw, notFound(blockReceipts)
 	}
 	if raw.receipts, err = decodeReceipts(receipts); err != nil {
 		return raw, fmt.Errorf("receipts: %w", err)
 	}
 	return raw, nil
-}
-
-func (ep *endpoint) lacksReceipts() bool {
-	ep.mu.Lock()
-	defer ep.mu.Unlock()
-	return ep.noReceipts
-}
-
-func (ep *endpoint) withoutReceipts() {
-	ep.mu.Lock()
-	defer ep.mu.Unlock()
-	ep.noReceipts = true
 }
 
 // fetchReceipts asks for the receipts one by one, of a node that does not know

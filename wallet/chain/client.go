@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -27,7 +28,7 @@ type Options struct {
 	Attempts int           // rounds over all endpoints; 0 is 5
 	Backoff  time.Duration // before the second round, doubled for each further; 0 is 250 ms
 	Fetchers int           // blocks fetched at the same time; 0 is 4
-	Trace    bool          // Blocks brings Block.Moves where an endpoint can trace
+	Trace    bool          // blocks come with Block.Moves where an endpoint can trace
 }
 
 // Client reads one chain from one or more endpoints. It is safe for
@@ -41,6 +42,8 @@ type Client struct {
 	id      uint64
 	genesis common.Hash
 	from    string // the host that told id and genesis, if nobody had fixed them
+
+	tracesAgain atomic.Int64 // when tracing is waited for again, in Unix nanoseconds
 }
 
 // Dial connects to the endpoints and checks that they serve the chain. It fails

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +36,7 @@ type endpoint struct {
 	client     *rpc.Client // set once chain id and genesis were checked
 	failures   int         // in a row
 	rest       time.Time   // not asked first until then
-	noReceipts bool        // does not know eth_getBlockReceipts
+	lacking    []string    // methods that it does not know
 }
 
 func newEndpoint(raw string, timeout time.Duration) (*endpoint, error) {
@@ -121,6 +122,21 @@ func identify(ctx context.Context, c *rpc.Client) (uint64, common.Hash, error) {
 		return 0, common.Hash{}, &EndpointError{Method: "eth_chainId", Reason: "says that its chain id is 0, which no chain has (EIP-155)", kind: elsewhere}
 	}
 	return uint64(id), genesis.Hash, nil
+}
+
+// lacks reports whether the node said that it does not know a method.
+func (ep *endpoint) lacks(method string) bool {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	return slices.Contains(ep.lacking, method)
+}
+
+func (ep *endpoint) without(method string) {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	if !slices.Contains(ep.lacking, method) {
+		ep.lacking = append(ep.lacking, method)
+	}
 }
 
 // failed has the endpoint asked last for a while, longer each time in a row.

@@ -60,6 +60,10 @@ func (e *EndpointError) Error() string {
 	return e.Host + ": " + e.Method + ": " + e.Reason
 }
 
+// noSuchMethod reports whether the node says that it does not know the method
+// (JSON-RPC) or does not offer it (EIP-1474).
+func (e *EndpointError) noSuchMethod() bool { return e.Code == -32601 || e.Code == -32004 }
+
 // Unwrap gives the error's class, such as wallet.ErrUnreachable or
 // ethereum.NotFound.
 func (e *EndpointError) Unwrap() error { return e.class }
@@ -185,7 +189,7 @@ func (ep *endpoint) describeAnswer(e *EndpointError, err rpc.Error) {
 		e.class = ErrNoState
 	case containsAny(text, unknownBlockWords):
 		e.class = ethereum.NotFound
-	case e.Code == -32601 || e.Code == -32004: // no such method
+	case e.noSuchMethod():
 	default:
 		e.kind = answer
 	}

@@ -28,6 +28,9 @@ var (
 	// Parting gives the ether it is created with to the address that its
 	// constructor takes, by self-destruction.
 	Parting = load("Parting")
+	// Mover moves ether in every way in which a call can, and in some that fail.
+	// Deploy takes nothing.
+	Mover = load("Mover")
 )
 
 // A Contract is compiled Solidity.
