@@ -26,6 +26,9 @@ type Known interface {
 	// Outgoing returns the transaction that a slot is bound to; ok is false if
 	// no batch ever bound it.
 	Outgoing(s wallet.Slot) (o wallet.Outgoing, ok bool)
+	// Unproven returns the addresses of ours of which coin in a block could not
+	// be proven before.
+	Unproven(block uint64) []common.Address
 }
 
 // Facts is what a block holds for us.
@@ -38,8 +41,24 @@ type Facts struct {
 	Malformed int
 	// Unread counts transactions of types that are not known here, and calls of
 	// ours whose nonce is not proven. Their token transfers are in the facts;
-	// ether that they may have moved is not.
+	// coin that they moved is where the node traces.
 	Unread int
+	// Coin is what the trace and the fee recipient claim; nil if nothing. It is
+	// resolved into the rest, and into what follows, once it is proven.
+	Coin *Coin
+	// Unproven is coin that could not be proven, and Proven are the addresses
+	// of which it could.
+	Unproven []wallet.UnprovenCoin
+	Proven   []common.Address
+	// Untraceable are the addresses for which the trace does not add up.
+	Untraceable []Untraceable
+}
+
+// Untraceable is an address whose balance changed in a block otherwise than the
+// node's trace says, or than was recorded before.
+type Untraceable struct {
+	Block   uint64
+	Address common.Address
 }
 
 // extraction collects the facts of one block.
@@ -62,6 +81,7 @@ func Extract(chainID uint64, b *chain.Block, known Known, seen time.Time) Facts 
 	for _, w := range b.Withdrawals {
 		x.withdrawal(w)
 	}
+	x.Coin = x.coin()
 	return x.Facts
 }
 
@@ -86,8 +106,8 @@ func (x *extraction) transaction(t *chain.Tx) {
 		x.own(t, sent{sender, t.Tx.Nonce(), t.Tx.To(), t.Tx.Value(), t.Tx.Data()}, transfers)
 		return
 	}
-	if to := t.Tx.To(); t.Success && to != nil {
-		x.deposit(wallet.KindNative, wallet.Coin(x.chain), sender, *to, wallet.AmountOf(t.Tx.Value()), t.Hash, 0, nil)
+	if t.Success {
+		x.deposit(wallet.KindNative, wallet.Coin(x.chain), sender, recipient(t.Tx.To(), sender, t.Tx.Nonce()), wallet.AmountOf(t.Tx.Value()), t.Hash, 0, nil)
 	}
 	for _, m := range transfers {
 		x.foreignTransfer(t, m)
@@ -103,8 +123,10 @@ func (x *extraction) sender(t *chain.Tx, transfers []wallet.Transfer) (sender co
 	if !matters {
 		_, matters = x.known.Ours(t.FromHint)
 	}
-	if to := t.Tx.To(); !matters && to != nil && t.Tx.Value().Sign() > 0 {
-		_, matters = x.known.Ours(*to)
+	if to := t.Tx.To(); !matters && t.Tx.Value().Sign() > 0 {
+		if matters = to == nil; !matters { // where a contract is created follows from the sender
+			_, matters = x.known.Ours(*to)
+		}
 	}
 	if !matters {
 		return t.FromHint, false
@@ -165,11 +187,7 @@ func (x *extraction) own(t *chain.Tx, call sent, transfers []wallet.Transfer) {
 		Success: t.Success, Value: wallet.AmountOf(call.value), DataHash: crypto.Keccak256Hash(call.data),
 		GasUsed: t.GasUsed, GasPrice: wallet.AmountOf(t.GasPrice), Transfers: transfers,
 	}
-	if call.to != nil {
-		m.To = *call.to
-	} else {
-		m.Create, m.To = true, crypto.CreateAddress(sender, slot.Nonce)
-	}
+	m.Create, m.To = call.to == nil, recipient(call.to, sender, slot.Nonce)
 	x.Mined = append(x.Mined, m)
 
 	pays := func(common.Address, wallet.AssetID) bool { return false }
@@ -188,6 +206,15 @@ func (x *extraction) own(t *chain.Tx, call sent, transfers []wallet.Transfer) {
 			x.tokenDeposit(t, f)
 		}
 	}
+}
+
+// recipient is who receives the value of a call: the contract that it creates,
+// where it creates one.
+func recipient(to *common.Address, sender common.Address, nonce uint64) common.Address {
+	if to != nil {
+		return *to
+	}
+	return crypto.CreateAddress(sender, nonce)
 }
 
 // paysWithdrawal reports whether a mined transaction is what its slot was

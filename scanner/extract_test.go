@@ -29,6 +29,7 @@ func (known) Ours(a common.Address) (string, bool)              { return "alice"
 func (known) Token(c common.Address) bool                       { return c == gold }
 func (known) Signed(common.Hash) bool                           { return false }
 func (known) Outgoing(wallet.Slot) (o wallet.Outgoing, ok bool) { return o, false }
+func (known) Unproven(uint64) []common.Address                  { return nil }
 
 func transferLog(token, from, to common.Address, amount int64) chain.Log {
 	return chain.Log{

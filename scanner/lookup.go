@@ -70,6 +70,18 @@ func (l *lookup) Outgoing(s wallet.Slot) (wallet.Outgoing, bool) {
 	return o, ok
 }
 
+// Unproven implements Known.
+func (l *lookup) Unproven(block uint64) (list []common.Address) {
+	l.keep(store.UnprovenCoins(l.tx, l.chain, block, func(u wallet.UnprovenCoin) error {
+		if u.BlockNumber > block {
+			return store.Stop
+		}
+		list = append(list, u.Address)
+		return nil
+	}))
+	return list
+}
+
 func (l *lookup) keep(err error) {
 	if l.err == nil {
 		l.err = err

@@ -55,6 +55,16 @@ func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 		}
 		news.Outflows = append(news.Outflows, o)
 	}
+	for _, a := range f.Proven {
+		if err := store.DeleteUnprovenCoin(tx, s.id, f.Coin.number, a); err != nil {
+			return news, err
+		}
+	}
+	for _, u := range f.Unproven {
+		if err := store.PutUnprovenCoin(tx, u); err != nil {
+			return news, err
+		}
+	}
 	return news, nil
 }
 
@@ -218,11 +228,14 @@ func (s *Scanner) knowsOutflow(tx store.Tx, o store.Outflow) (bool, error) {
 	return booked, err
 }
 
+// outflowPrefix begins the id of an entry that books an outflow.
+const outflowPrefix = "outflow:"
+
 func (s *Scanner) outflowEntry(o store.Outflow) string {
 	if p := o.Transfer.Path; p != "" {
-		return fmt.Sprintf("outflow:%d:%s:%s", s.id, o.TxHash, p)
+		return fmt.Sprintf(outflowPrefix+"%d:%s:%s", s.id, o.TxHash, p)
 	}
-	return fmt.Sprintf("outflow:%d:%s:%d", s.id, o.TxHash, o.Transfer.Position)
+	return fmt.Sprintf(outflowPrefix+"%d:%s:%d", s.id, o.TxHash, o.Transfer.Position)
 }
 
 // bookOutflow books what others moved away from an address of ours, once it is

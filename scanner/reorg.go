@@ -231,6 +231,18 @@ func (s *Scanner) undo(tx store.Tx, from, to uint64) (orphaned int, err error) {
 			return 0, err
 		}
 	}
+	var unproven []wallet.UnprovenCoin
+	if err := store.UnprovenCoins(tx, s.id, from, func(u wallet.UnprovenCoin) error {
+		unproven = append(unproven, u)
+		return nil
+	}); err != nil {
+		return 0, err
+	}
+	for _, u := range unproven {
+		if err := store.DeleteUnprovenCoin(tx, s.id, u.BlockNumber, u.Address); err != nil {
+			return 0, err
+		}
+	}
 	return orphaned, s.reopen(tx, from)
 }
 

@@ -132,6 +132,10 @@ func (s *Scanner) recordAgain(ctx context.Context, anchor uint64, hash common.Ha
 			return fmt.Errorf("chain %d: block %d left the chain: %w", s.id, anchor, errMoved)
 		}
 		for i := range facts {
+			var err error
+			if facts[i], err = s.resolve(tx, facts[i]); err != nil {
+				return err
+			}
 			news, err := s.recordNews(tx, &facts[i])
 			if err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum"
@@ -29,6 +30,7 @@ type Chain interface {
 	BalancesAt(ctx context.Context, accounts []common.Address, block common.Hash) ([]*big.Int, error)
 	NoncesAt(ctx context.Context, accounts []common.Address, block common.Hash) ([]uint64, error)
 	TokenBalances(ctx context.Context, token common.Address, owners []common.Address, block common.Hash) ([]*big.Int, error)
+	Proof(ctx context.Context, account common.Address, block common.Hash) (chain.Account, error)
 	Heads(ctx context.Context, poll time.Duration) <-chan struct{}
 }
 
@@ -79,6 +81,14 @@ type Summary struct {
 	// Unread counts transactions of types that are not known here: ether that
 	// they may have moved was not seen.
 	Unread int
+	// Unproven counts coin that moved inside a block by a trace's word and that
+	// no balance proof confirmed, by block and address. It is in no book.
+	Unproven int
+	// Untraceable counts addresses and blocks in which a trace does not add up
+	// to the proven balances: what was proven was taken as one movement. The
+	// first of them are in Untraced.
+	Untraceable int
+	Untraced    []Untraceable
 	// Behind is set when an endpoint does not have all yet that another one
 	// has, or that was read before. What is shorter than what was read credits
 	// nothing.
@@ -107,13 +117,27 @@ func (s Summary) Plus(next Summary) Summary {
 	sum.Undone += s.Undone
 	sum.Malformed += s.Malformed
 	sum.Unread += s.Unread
+	sum.Unproven += s.Unproven
+	sum.Untraceable += s.Untraceable
+	sum.Untraced = firstUntraced(s.Untraced, next.Untraced)
 	return sum
+}
+
+// maxUntraced bounds how many a summary names.
+const maxUntraced = 20
+
+func firstUntraced(a, b []Untraceable) []Untraceable {
+	all := slices.Concat(a, b)
+	return all[:min(len(all), maxUntraced)]
 }
 
 func (s *Summary) add(f *Facts) {
 	s.Mined += len(f.Mined)
 	s.Malformed += f.Malformed
 	s.Unread += f.Unread
+	s.Unproven += len(f.Unproven)
+	s.Untraceable += len(f.Untraceable)
+	s.Untraced = firstUntraced(s.Untraced, f.Untraceable)
 }
 
 // errMoved says that the chain or the cursor changed while a step was made.
@@ -356,6 +380,9 @@ func (s *Scanner) step(ctx context.Context, st *state, blocks []*chain.Block, su
 			if err := s.putHash(tx, b.Number(), b.Hash); err != nil {
 				return err
 			}
+			if facts[i], err = s.resolve(tx, facts[i]); err != nil {
+				return err
+			}
 			f := &facts[i]
 			if b.Number() < st.chain.StartBlock {
 				if f, err = s.beforeStart(tx, f); err != nil {
@@ -388,7 +415,8 @@ func (s *Scanner) step(ctx context.Context, st *state, blocks []*chain.Block, su
 	return nil
 }
 
-// extract finds the facts of some blocks in one view of the store.
+// extract finds the facts of some blocks in one view of the store, and then asks
+// the chain for proofs of what only balances prove.
 func (s *Scanner) extract(ctx context.Context, blocks []*chain.Block) ([]Facts, error) {
 	var facts []Facts
 	err := s.db.View(ctx, func(tx store.Tx) error {
@@ -399,5 +427,8 @@ func (s *Scanner) extract(ctx context.Context, blocks []*chain.Block) ([]Facts, 
 		}
 		return known.err
 	})
+	if err == nil {
+		err = s.prove(ctx, facts)
+	}
 	return facts, err
 }

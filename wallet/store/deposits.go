@@ -54,6 +54,12 @@ func DepositsFrom(tx Tx, chain, block uint64) ([]wallet.Deposit, error) {
 	return depositsOf(tx, Range{From: keyOf(tDepositLst, chain, block), To: after(prefix)}, len(prefix)+8, 0)
 }
 
+// DepositsIn returns all deposits of a block.
+func DepositsIn(tx Tx, chain, block uint64) ([]wallet.Deposit, error) {
+	skip := len(keyOf(tDepositLst, chain, block))
+	return depositsOf(tx, under(keyOf(tDepositLst, chain, block)), skip, 0)
+}
+
 // Deposits lists deposits of a chain, newest first, until fn returns Stop. An
 // empty account lists all accounts.
 func Deposits(tx Tx, chain uint64, account string, fn func(wallet.Deposit) error) error {

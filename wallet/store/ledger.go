@@ -245,10 +245,18 @@ func Locations(tx Tx, chain uint64, fn func(Location) error) error {
 
 // EntriesAbove returns the entries that moved value in blocks above the given
 // one: what must be taken off to see the ledger as of that block.
-func EntriesAbove(tx Tx, chain, block uint64) (list []wallet.Entry, err error) {
-	prefix := keyOf(tEntryBlk, chain)
-	err = tx.Scan(Range{From: keyOf(tEntryBlk, chain, block+1), To: after(prefix)}, func(k, _ []byte) error {
-		e, _, err := get[wallet.Entry](tx, keyOf(tEntry, number(k[len(prefix)+8:])))
+func EntriesAbove(tx Tx, chain, block uint64) ([]wallet.Entry, error) {
+	return entriesOf(tx, Range{From: keyOf(tEntryBlk, chain, block+1), To: after(keyOf(tEntryBlk, chain))})
+}
+
+// EntriesIn returns the entries that moved value in a block.
+func EntriesIn(tx Tx, chain, block uint64) ([]wallet.Entry, error) {
+	return entriesOf(tx, under(keyOf(tEntryBlk, chain, block)))
+}
+
+func entriesOf(tx Tx, blocks Range) (list []wallet.Entry, err error) {
+	err = tx.Scan(blocks, func(k, _ []byte) error {
+		e, _, err := get[wallet.Entry](tx, keyOf(tEntry, number(k[len(k)-8:])))
 		list = append(list, e)
 		return err
 	})
