@@ -68,7 +68,7 @@ func (c *Claim) adds() (up, tipped bool) {
 func (c *Claim) fits() bool {
 	up, tipped := c.adds()
 	gains := c.FromOutside.Sign() > 0 || tipped
-	return c.Proven && up && !(gains && c.Out.Sign() > 0)
+	return c.Proven && up && (!gains || c.Out.IsZero())
 }
 
 // Moved is coin that a call moved from or to an address of ours, by the trace.
@@ -321,7 +321,7 @@ func (r *resolution) move(m Moved, knownMined func(int) bool) {
 func (r *resolution) claim(c *Claim) {
 	recorded, known := r.have[c.Address]
 	if !c.Proven {
-		if in := c.In.Add(c.Tips); !known && !(in.IsZero() && c.Out.IsZero()) {
+		if in := c.In.Add(c.Tips); !known && !in.Add(c.Out).IsZero() {
 			b := r.Coin
 			r.Unproven = append(r.Unproven, wallet.UnprovenCoin{
 				ChainID: r.chain, Address: c.Address, BlockNumber: b.number, BlockHash: b.hash,
