@@ -134,7 +134,7 @@ func (m *moved) transaction(i int, f *frame) error {
 	if root == nil || err != nil {
 		return err
 	}
-	if tx.Tx == nil && root.moved {
+	if tx.Tx == nil && tx.Bridged == nil && root.moved {
 		m.moves = append(m.moves, Move{Tx: i, Path: "root", From: root.from, To: root.to, Value: root.value})
 	}
 	for j, c := range root.calls {

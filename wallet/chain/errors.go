@@ -138,14 +138,14 @@ func (ep *endpoint) describe(method string, err error) error {
 	switch {
 	case errors.As(err, &own):
 		e := *own
-		e.Host = ep.host
+		e.Host, e.Reason = ep.host, ep.redact(e.Reason)
 		if e.Method == "" {
 			e.Method = method
 		}
 		return &e
 	case errors.As(err, &unproven):
 		e := *unproven
-		e.Host = ep.host
+		e.Host, e.Reason = ep.host, ep.redact(e.Reason)
 		return &e
 	case errors.Is(err, ErrForeign):
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,4 +191,224 @@ func TestUntraced(t *testing.T) {
 	b, err = dial(t, s.URL()).Block(t.Context(), mined[0].BlockNumber.Uint64())
 	ok(t, err)
 	equal(t, "traced", b.Traced, false)
+}
+
+// crowd mines a Mover's run, its failure, another run and a plain transfer in
+// one block, whose receipts it returns.
+func crowd(t *testing.T, n chaintest.Network) []*types.Receipt {
+	t.Helper()
+	ctx := t.Context()
+	mover, err := n.Deploy(ctx, chaintest.Mover)
+	ok(t, err)
+	run, err := chaintest.Mover.Call("run", heirs)
+	ok(t, err)
+	fail, err := chaintest.Mover.Call("fail", heirs[0])
+	ok(t, err)
+	var sent []common.Hash
+	for _, c := range []chaintest.Call{
+		{To: &mover, Wei: big.NewInt(200), Data: run},
+		{To: &mover, Wei: big.NewInt(300), Data: fail, Gas: 200000},
+		{To: &mover, Wei: big.NewInt(200), Data: run, Gas: 900000},
+		{To: &heirs[0], Wei: big.NewInt(7)},
+	} {
+		tx, err := n.Send(ctx, c)
+		ok(t, err)
+		sent = append(sent, tx)
+	}
+	var mined []*types.Receipt
+	for _, tx := range sent {
+		r, err := n.Settle(ctx, tx)
+		ok(t, err)
+		mined = append(mined, r)
+	}
+	equal(t, "block", mined[3].BlockHash, mined[0].BlockHash)
+	return mined
+}
+
+// traceLies are traces of crowd's block that contradict themselves or what is
+// proven, and what the error must say.
+var traceLies = map[string]map[string]struct {
+	change func(any) any
+	says   string
+}{
+	"debug_traceBlockByHash": {
+		"dropped":  {func(v any) any { return v.([]any)[:3] }, "3 traces of 4"},
+		"none":     {func(any) any { return []any{} }, "0 traces of 4"},
+		"null":     {func(any) any { return nil }, "0 traces of 4"},
+		"one more": {func(v any) any { return append(v.([]any), at(v, 0)) }, "more traces than"},
+		"in another order": {func(v any) any {
+			l := v.([]any)
+			l[0], l[2] = l[2], l[0]
+			return l
+		}, "trace 0 is of transaction"},
+		"of nobody": {func(v any) any { delete(object(at(v, 1)), "txHash"); return v }, "trace 1 is of transaction"},
+		"empty":     {func(v any) any { delete(object(at(v, 1)), "result"); return v }, "no trace of transaction"},
+		"refused":   {func(v any) any { object(at(v, 1))["error"] = "out of \x1b[31mtime"; return v }, "is not traced: out of [31mtime"},
+		"success told as failure": {func(v any) any {
+			object(object(at(v, 0))["result"])["error"] = "execution reverted"
+			return v
+		}, "failed, which it did not"},
+		"unknown kind": {func(v any) any {
+			object(at(object(object(at(v, 0))["result"])["calls"], 0))["type"] = "TELEPORT"
+			return v
+		}, `a call of the kind "TELEPORT"`},
+		"to nobody": {func(v any) any {
+			delete(object(at(object(object(at(v, 0))["result"])["calls"], 0)), "to")
+			return v
+		}, "a CALL of 1 wei without its accounts"},
+		"value of 257 bits": {func(v any) any {
+			object(at(object(object(at(v, 0))["result"])["calls"], 0))["value"] = "0x1" + strings.Repeat("0", 64)
+			return v
+		}, "answer not understood"},
+		"negative value": {func(v any) any {
+			object(at(object(object(at(v, 0))["result"])["calls"], 0))["value"] = "-0x1"
+			return v
+		}, "answer not understood"},
+		"nonsense":       {func(any) any { return "nonsense" }, "string where a list was due"},
+		"nonsense trace": {func(v any) any { object(at(v, 0))["result"] = 7; return v }, "number where an object was due"},
+		"too deep": {func(v any) any {
+			root := object(object(at(v, 0))["result"])
+			for range 1100 {
+				root = map[string]any{"type": "CALL", "calls": []any{root}}
+			}
+			object(at(v, 0))["result"] = root
+			return v
+		}, "nested more than"},
+	},
+	"trace_block": {
+		"dropped transaction": {func(v any) any {
+			l := v.([]any)
+			return l[:len(l)-1]
+		}, "traces of 3 of 4"},
+		"none":     {func(any) any { return []any{} }, "traces of 0 of 4"},
+		"null":     {func(any) any { return nil }, "traces of 0 of 4"},
+		"one more": {func(v any) any { return append(v.([]any), at(v, 0)) }, "more traces than"},
+		"dropped caller": {func(v any) any {
+			return slices.DeleteFunc(v.([]any), func(e any) bool { return fmt.Sprint(object(e)["traceAddress"]) == "[4]" })
+		}, "comes without the one around it"},
+		"dropped root": {func(v any) any { return v.([]any)[1:] }, "after transaction -1 of 4"},
+		"in another order": {func(v any) any {
+			l := v.([]any)
+			l[1], l[2] = l[2], l[1]
+			return l
+		}, "is out of order"},
+		"told twice":       {func(v any) any { return slices.Insert(v.([]any), 2, at(v, 1)) }, "is out of order"},
+		"of another block": {func(v any) any { object(at(v, 2))["blockHash"] = common.Hash{1}; return v }, "of another block"},
+		"of another transaction": {func(v any) any {
+			object(at(v, 2))["transactionHash"] = common.Hash{1}
+			return v
+		}, "after transaction 0 of 4 comes a trace of"},
+		"success told as failure": {func(v any) any { object(at(v, 0))["error"] = "Reverted"; return v }, "failed, which it did not"},
+		"unknown kind":            {func(v any) any { object(at(v, 1))["type"] = "teleport"; return v }, `a call of the kind "teleport"`},
+		"nonsense":                {func(any) any { return 5 }, "number where a list was due"},
+	},
+}
+
+func TestTraceLies(t *testing.T) {
+	for method, node := range map[string]func() chaintest.Network{
+		"debug_traceBlockByHash": func() chaintest.Network { return chaintest.NewSimulated(t, chaintest.SimulatedOptions{}) },
+		"trace_block":            func() chaintest.Network { return chaintest.NewAnvil(t, chaintest.AnvilOptions{}) },
+	} {
+		n := node()
+		hash := crowd(t, n)[0].BlockHash
+		honest, err := tracing(t, n.URL()).BlockByHash(t.Context(), hash)
+		ok(t, err)
+		equal(t, "moves", len(honest.Moves), 12)
+		other := without(map[string]string{"debug_traceBlockByHash": "trace_block", "trace_block": "debug_traceBlockByHash"}[method])
+		for name, lie := range traceLies[method] {
+			t.Run(method+" "+name, func(t *testing.T) {
+				p := proxy(t, n.URL())
+				p.Rule(func(r faulty.Request, a *faulty.Answer) {
+					other(r, a)
+					edit(method, lie.change)(r, a)
+				})
+				c := tracing(t, p.URL)
+				b, err := c.BlockByHash(t.Context(), hash)
+				ok(t, err)
+				if b.Traced || b.Moves != nil {
+					t.Error("believed")
+				}
+				_, err = c.Moves(t.Context(), b)
+				if err == nil || !strings.Contains(err.Error(), lie.says) || !strings.Contains(err.Error(), strings.TrimPrefix(p.URL, "http://")) {
+					t.Errorf("%v: does not say %q of the host", err, lie.says)
+				}
+				b, err = tracing(t, p.URL, n.URL()).BlockByHash(t.Context(), hash)
+				ok(t, err)
+				equal(t, "moves by another endpoint", fmt.Sprint(b.Moves), fmt.Sprint(honest.Moves))
+			})
+		}
+		t.Run(method+" failure told as success", func(t *testing.T) {
+			p := proxy(t, n.URL())
+			p.Rule(func(r faulty.Request, a *faulty.Answer) {
+				other(r, a)
+				edit(method, func(v any) any {
+					for _, e := range v.([]any) {
+						delete(object(e), "error")
+						if root, nested := object(e)["result"].(map[string]any); nested && object(e)["txHash"] == object(at(v, 1))["txHash"] {
+							delete(root, "error")
+						}
+					}
+					return v
+				})(r, a)
+			})
+			b, err := tracing(t, p.URL).BlockByHash(t.Context(), hash)
+			ok(t, err)
+			equal(t, "traced", b.Traced, true)
+			for _, m := range b.Moves {
+				equal(t, "success of what moves", b.Txs[m.Tx].Success, true)
+			}
+		})
+	}
+}
+
+// TestTracingFaults has the only endpoint that traces fail for a while.
+func TestTracingFaults(t *testing.T) {
+	s := chaintest.NewSimulated(t, chaintest.SimulatedOptions{})
+	hash := crowd(t, s)[0].BlockHash
+	p := proxy(t, s.URL())
+	failing := func(times int, answer string) faulty.Rule {
+		return func(r faulty.Request, a *faulty.Answer) {
+			if r.Method == "debug_traceBlockByHash" && p.Seen(r.Method) <= times {
+				a.Result, a.Error = nil, []byte(answer)
+			}
+		}
+	}
+	read := func(c *chain.Client) *chain.Block {
+		t.Helper()
+		b, err := c.BlockByHash(t.Context(), hash)
+		ok(t, err)
+		equal(t, "transactions", len(b.Txs), 4)
+		return b
+	}
+	// Once: it is asked again. That it is behind is no reason to give up.
+	for i, answer := range []string{`{"code":-32005,"message":"too many requests"}`, `{"code":-32000,"message":"block not found"}`} {
+		p.Rule(failing(2*i+1, answer))
+		equal(t, "traced after "+answer, read(tracing(t, p.URL)).Traced, true)
+	}
+	// Without end: the block comes all the same, and the next does not wait.
+	p.Rule(failing(1000, `{"code":-32005,"message":"too many requests"}`))
+	c := tracing(t, p.URL)
+	before := p.Seen("debug_traceBlockByHash")
+	equal(t, "traced", read(c).Traced, false)
+	equal(t, "rounds", p.Seen("debug_traceBlockByHash")-before, 2)
+	equal(t, "traced", read(c).Traced, false)
+	equal(t, "rounds while tracing rests", p.Seen("debug_traceBlockByHash")-before, 3)
+	// It comes back.
+	p.Rule(nil)
+	equal(t, "traced", read(c).Traced, true)
+	p.Rule(failing(1000, `{"code":-32005,"message":"too many requests"}`))
+	before = p.Seen("debug_traceBlockByHash")
+	equal(t, "traced", read(c).Traced, false)
+	equal(t, "rounds", p.Seen("debug_traceBlockByHash")-before, 2)
+	// A node that no longer has the state is not asked again for this block.
+	p.Rule(failing(1000, `{"code":-32000,"message":"required historical state unavailable (reexec=128)"}`))
+	before = p.Seen("debug_traceBlockByHash")
+	_, err := tracing(t, p.URL).Moves(t.Context(), read(dial(t, p.URL)))
+	if !errors.Is(err, chain.ErrNoState) {
+		t.Error(err)
+	}
+	equal(t, "rounds", p.Seen("debug_traceBlockByHash")-before, 1)
+	// Whatever a node says that it does not do, another may.
+	p.Rule(failing(1000, `{"code":-32000,"message":"tracer not found"}`))
+	equal(t, "traced", read(tracing(t, p.URL, s.URL())).Traced, true)
 }
