@@ -285,7 +285,7 @@ func (r *recording) scan(b *testing.B, addresses int) spent {
 	path := filepath.Join(b.TempDir(), "copy.db")
 	fatal(b, copyFile(r.store(b, addresses), path))
 	defer os.Remove(path)
-	client, err := chain.Dial(b.Context(), chain.Options{URLs: []string{r.URL}, Fetchers: benchReads})
+	client, err := chain.Dial(b.Context(), chain.Options{URLs: []string{r.URL}, Fetchers: benchReads, Most: benchReads})
 	fatal(b, err)
 	defer client.Close()
 	b.StartTimer()

@@ -12,18 +12,15 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
-// maxBatch is the number of requests in one JSON-RPC batch; most nodes take
-// 1000, hosted ones less.
-const maxBatch = 200
-
 // batch makes the same request with other arguments many times and returns the
-// answers in the same order.
+// answers in the same order. What an endpoint answered is not asked again when
+// another one has to take over.
 func batch[T any](ctx context.Context, c *Client, method string, args [][]any) ([]T, error) {
 	all := make([]T, 0, len(args))
-	for part := range slices.Chunk(args, maxBatch) {
-		var results []*T
+	for len(all) < len(args) {
+		part := args[len(all):min(len(all)+maxBatch, len(args))]
 		err := c.do(ctx, method, func(ctx context.Context, _ *endpoint, r asker) error {
-			results = make([]*T, len(part))
+			results := make([]*T, len(part))
 			elems := make([]rpc.BatchElem, len(part))
 			for i := range part {
 				elems[i] = rpc.BatchElem{Method: method, Args: part[i], Result: &results[i]}
@@ -32,20 +29,22 @@ func batch[T any](ctx context.Context, c *Client, method string, args [][]any) (
 				return err
 			}
 			for i := range elems {
-				if elems[i].Error != nil {
-					return elems[i].Error
+				err := elems[i].Error
+				if err == nil && results[i] == nil {
+					err = notFound(method)
 				}
-				if results[i] == nil {
-					return notFound(method)
+				if err != nil && i > 0 {
+					return nil // it has its turn first in the next part
 				}
+				if err != nil {
+					return err
+				}
+				all = append(all, *results[i])
 			}
 			return nil
 		})
 		if err != nil {
 			return nil, err
-		}
-		for _, r := range results {
-			all = append(all, *r)
 		}
 	}
 	return all, nil

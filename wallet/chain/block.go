@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -199,28 +198,28 @@ func (ep *endpoint) fetch(ctx context.Context, r asker, method string, key any) 
 // eth_getBlockReceipts.
 func fetchReceipts(ctx context.Context, r asker, b *blockJSON) ([]receiptJSON, error) {
 	const method = "eth_getTransactionReceipt"
-	all := make([]receiptJSON, 0, len(b.Transactions))
-	for part := range slices.Chunk(b.Transactions, maxBatch) {
-		raws := make([]rawJSON, len(part))
-		elems := make([]rpc.BatchElem, len(part))
-		for i := range part {
-			elems[i] = rpc.BatchElem{Method: method, Args: []any{part[i].hash}, Result: &raws[i]}
+	if len(b.Transactions) == 0 {
+		return nil, nil
+	}
+	raws := make([]rawJSON, len(b.Transactions))
+	elems := make([]rpc.BatchElem, len(raws))
+	for i := range elems {
+		elems[i] = rpc.BatchElem{Method: method, Args: []any{b.Transactions[i].hash}, Result: &raws[i]}
+	}
+	if err := r.BatchCallContext(ctx, elems); err != nil {
+		return nil, err
+	}
+	all := make([]receiptJSON, len(raws))
+	for i := range elems {
+		if elems[i].Error != nil {
+			return nil, elems[i].Error
 		}
-		if err := r.BatchCallContext(ctx, elems); err != nil {
-			return nil, err
+		if raws[i].isNull() {
+			return nil, notFound(method)
 		}
-		for i := range elems {
-			if elems[i].Error != nil {
-				return nil, elems[i].Error
-			}
-			if raws[i].isNull() {
-				return nil, notFound(method)
-			}
-			receipt, err := decodeReceipt(raws[i])
-			if err != nil {
-				return nil, fmt.Errorf("receipt: %w", err)
-			}
-			all = append(all, receipt)
+		var err error
+		if all[i], err = decodeReceipt(raws[i]); err != nil {
+			return nil, fmt.Errorf("receipt: %w", err)
 		}
 	}
 	return all, nil

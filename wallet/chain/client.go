@@ -27,7 +27,8 @@ type Options struct {
 	Timeout  time.Duration // of one request to one endpoint; 0 is 20 s
 	Attempts int           // rounds over all endpoints; 0 is 5
 	Backoff  time.Duration // before the second round, doubled for each further; 0 is 250 ms
-	Fetchers int           // blocks fetched at the same time; 0 is 4
+	Fetchers int           // blocks fetched at the same time in the beginning; 0 is 4
+	Most     int           // blocks fetched at the same time, and held, where endpoints bear it; 0 is 16
 	Trace    bool          // blocks come with Block.Moves where an endpoint can trace
 }
 
@@ -55,6 +56,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	o.Attempts = cmp.Or(o.Attempts, 5)
 	o.Backoff = cmp.Or(o.Backoff, 250*time.Millisecond)
 	o.Fetchers = cmp.Or(o.Fetchers, 4)
+	o.Most = max(o.Fetchers, cmp.Or(o.Most, maxFetchers))
 	if len(o.URLs) == 0 {
 		return nil, wallet.As(wallet.ErrUsage, "chain %d: no endpoint URL", o.ChainID)
 	}
@@ -64,6 +66,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
+		ep.pace = newPace(o.Fetchers, o.Most, o.Backoff)
 		c.endpoints = append(c.endpoints, ep)
 	}
 	if err := c.meet(ctx); err != nil {
@@ -87,7 +90,7 @@ func (c *Client) meet(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for i, ep := range c.endpoints {
 		wg.Go(func() {
-			if _, err := ep.connect(ctx, c.check); err != nil {
+			if err := c.greet(ctx, ep); err != nil {
 				errs[i] = ep.describe("", err)
 				ep.failed(time.Now())
 				return
@@ -108,6 +111,16 @@ func (c *Client) meet(ctx context.Context) error {
 		return nil
 	}
 	return wallet.WithHint(summary(errs), "check the endpoints' URLs and that this machine reaches them")
+}
+
+// greet connects to an endpoint, again and again while it limits the rate.
+func (c *Client) greet(ctx context.Context, ep *endpoint) (err error) {
+	for range c.o.Attempts {
+		if _, err = ep.connect(ctx, c.check); err == nil || ep.silence(time.Now()) == 0 {
+			break
+		}
+	}
+	return err
 }
 
 // check compares what an endpoint serves with what it should. Where nobody
@@ -159,16 +172,24 @@ func (c *Client) Hosts() []string {
 }
 
 // do runs fn on one endpoint after the other until one of them gives an
-// answer, in several rounds as long as waiting may help.
+// answer, in several rounds as long as waiting may help. Endpoints that limit
+// the rate are left alone as long as they want; that may add up to maxQuiet if
+// the others fail.
 func (c *Client) do(ctx context.Context, method string, fn func(ctx context.Context, ep *endpoint, r asker) error) error {
 	var errs []error
-	for round := range c.o.Attempts {
+	patience := maxQuiet
+	for round := 0; round < c.o.Attempts; {
 		if err := c.pause(ctx, round); err != nil {
 			return err
 		}
 		errs = errs[:0]
-		again := false
+		again, asked := false, false
 		for _, ep := range c.order() {
+			if d := ep.silence(time.Now()); d > 0 {
+				errs, again = append(errs, ep.describe(method, ep.silent(d))), true
+				continue
+			}
+			asked = true
 			err := c.try(ctx, ep, method, fn)
 			if err == nil {
 				return nil
@@ -181,23 +202,55 @@ func (c *Client) do(ctx context.Context, method string, fn func(ctx context.Cont
 				return err
 			case transient:
 				again = true
-				ep.failed(time.Now())
+				if ep.silence(time.Now()) == 0 {
+					ep.failed(time.Now())
+				}
 			}
 			errs = append(errs, err)
 		}
 		if !again {
 			break
 		}
+		if asked {
+			round++
+		}
+		d := c.silence(time.Now())
+		if patience -= d; patience < 0 {
+			break
+		}
+		if err := sleep(ctx, d); err != nil {
+			return err
+		}
 	}
 	return summary(errs)
 }
 
+// silence is how long nobody can be asked, because some endpoints want to be
+// left alone and the others fail.
+func (c *Client) silence(now time.Time) time.Duration {
+	least := time.Duration(-1)
+	for _, ep := range c.endpoints {
+		d := ep.silence(now)
+		if d == 0 && !ep.resting(now) {
+			return 0
+		}
+		if d > 0 && (least < 0 || d < least) {
+			least = d
+		}
+	}
+	return max(least, 0)
+}
+
 func (c *Client) try(ctx context.Context, ep *endpoint, method string, fn func(context.Context, *endpoint, asker) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	dial, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
-	r, err := ep.connect(ctx, c.check)
+	r, err := ep.connect(dial, c.check)
 	if err == nil {
-		err = fn(ctx, ep, r)
+		patience := maxQuiet
+		if len(c.endpoints) > 1 {
+			patience = shortQuiet
+		}
+		err = fn(ctx, ep, paced{ep, r, patience})
 	}
 	if err != nil {
 		return ep.describe(method, err)
@@ -213,28 +266,29 @@ func (c *Client) pause(ctx context.Context, round int) error {
 		return ctx.Err()
 	}
 	d := c.o.Backoff << (round - 1)
-	t := time.NewTimer(d/2 + rand.N(d/2+1))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
+	return sleep(ctx, d/2+rand.N(d/2+1))
 }
 
-// order lists the endpoints as configured, those that failed just now last.
+// longWait is how long a request waits for its turn at the preferred endpoint
+// before another one is asked instead.
+const longWait = 100 * time.Millisecond
+
+// order lists the endpoints as configured, but last those that failed just now,
+// and before them those whose limit makes a request wait.
 func (c *Client) order() []*endpoint {
 	now := time.Now()
-	var ready, resting []*endpoint
+	var ready, waiting, resting []*endpoint
 	for _, ep := range c.endpoints {
-		if ep.resting(now) {
+		switch {
+		case ep.resting(now):
 			resting = append(resting, ep)
-		} else {
+		case ep.delay(now) > longWait:
+			waiting = append(waiting, ep)
+		default:
 			ready = append(ready, ep)
 		}
 	}
-	return append(ready, resting...)
+	return slices.Concat(ready, waiting, resting)
 }
 
 // call makes one request whose answer is decoded into result. A null answer is

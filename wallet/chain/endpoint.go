@@ -31,12 +31,16 @@ type endpoint struct {
 	secrets []string // parts of the URL that no text may contain
 	timeout time.Duration
 
+	transport *http.Transport // of http and https
+
 	connecting sync.Mutex // held while it connects
 	mu         sync.Mutex
 	client     *rpc.Client // set once chain id and genesis were checked
 	failures   int         // in a row
 	rest       time.Time   // not asked first until then
 	lacking    []string    // methods that it does not know
+	pace       *pace
+	left       chan struct{} // closed when a request ends, and made anew
 }
 
 func newEndpoint(raw string, timeout time.Duration) (*endpoint, error) {
@@ -50,7 +54,10 @@ func newEndpoint(raw string, timeout time.Duration) (*endpoint, error) {
 	default:
 		return nil, wallet.As(wallet.ErrUsage, "endpoint %s: scheme %q: want http, https, ws or wss", u.Host, u.Scheme)
 	}
-	ep := &endpoint{host: u.Host, url: u, timeout: timeout}
+	ep := &endpoint{
+		host: u.Host, url: u, timeout: timeout, transport: newTransport(),
+		pace: newPace(1, 1, time.Second), left: make(chan struct{}),
+	}
 	for _, s := range []string{raw, u.String(), u.RequestURI(), u.EscapedPath(), u.Path, u.RawQuery, u.User.String()} {
 		if len(s) > 3 {
 			ep.secrets = append(ep.secrets, s)
@@ -73,12 +80,12 @@ func (ep *endpoint) connect(ctx context.Context, check func(host string, id uint
 		return c, nil
 	}
 	c, err := rpc.DialOptions(ctx, ep.url.String(),
-		rpc.WithHTTPClient(&http.Client{Transport: limited{http.DefaultTransport}}),
+		rpc.WithHTTPClient(&http.Client{Transport: limited{ep.transport}}),
 		rpc.WithWebsocketMessageSizeLimit(maxAnswer))
 	if err != nil {
 		return nil, err
 	}
-	id, genesis, err := identify(ctx, c)
+	id, genesis, err := identify(ctx, paced{ep, c, 0})
 	if err == nil {
 		err = check(ep.host, id, genesis)
 	}
@@ -100,7 +107,7 @@ func (ep *endpoint) connected() *rpc.Client {
 
 // identify asks which chain a node serves. The genesis hash is taken as the
 // node says it: it names a chain and proves nothing.
-func identify(ctx context.Context, c *rpc.Client) (uint64, common.Hash, error) {
+func identify(ctx context.Context, r asker) (uint64, common.Hash, error) {
 	var id hexutil.Uint64
 	var genesis *struct {
 		Hash common.Hash `json:"hash"`
@@ -109,7 +116,7 @@ func identify(ctx context.Context, c *rpc.Client) (uint64, common.Hash, error) {
 		{Method: "eth_chainId", Result: &id},
 		{Method: "eth_getBlockByNumber", Args: []any{"0x0", false}, Result: &genesis},
 	}
-	if err := c.BatchCallContext(ctx, batch); err != nil {
+	if err := r.BatchCallContext(ctx, batch); err != nil {
 		return 0, common.Hash{}, err
 	}
 	if err := errors.Join(batch[0].Error, batch[1].Error); err != nil {
@@ -163,15 +170,33 @@ func (ep *endpoint) close() {
 	if c := ep.connected(); c != nil {
 		c.Close()
 	}
+	ep.transport.CloseIdleConnections()
 }
 
-// limited bounds the answers of a transport.
+// newTransport keeps a connection for each request that may be under way at the
+// same time, where Go's default keeps two and makes the others anew each time.
+// It asks for compressed answers.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 2 * maxFetchers,
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second,
+	}
+}
+
+// limited bounds the answers of a transport and notes what the exchange is to
+// know of them.
 type limited struct{ next http.RoundTripper }
 
 func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := l.next.RoundTrip(r)
 	if err == nil {
 		resp.Body = &limitedBody{resp.Body, maxAnswer}
+		if ex, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
+			ex.note(resp)
+		}
 	}
 	return resp, err
 }

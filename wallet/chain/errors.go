@@ -108,13 +108,62 @@ func kindOf(err error) kind {
 	return answer
 }
 
-// Codes of JSON-RPC errors that say "not now": rate limits of several hosted
-// nodes, EIP-1474's "limit exceeded", and geth's time-out.
-var transientCodes = []int{429, -32005, -32016, -32029, -32097, -32002}
+// How nodes say "not so fast": rate limits of several hosted nodes, and
+// EIP-1474's "limit exceeded".
+var (
+	crowdedCodes = []int{429, -32005, -32016, -32029, -32097}
+	crowdedWords = []string{"rate limit", "too many requests", "limit exceeded", "capacity", "slow down", "throttl", "compute units"}
+)
 
-var transientWords = []string{
-	"rate limit", "too many requests", "limit exceeded", "timeout", "timed out",
-	"temporarily", "try again", "overloaded", "capacity", "busy",
+// How nodes say "not now"; the code is geth's time-out.
+var (
+	lateCodes = []int{-32002}
+	lateWords = []string{"timeout", "timed out", "temporarily", "try again", "overloaded", "busy"}
+)
+
+// tooMuchWords are how nodes refuse the size of a batch or of its answer. They
+// may come with a code or words of the rate limits.
+var tooMuchWords = []string{
+	"batch too large", "batch is too large", "requests in batch", "batch limit", "batch size",
+	"batch of more than", "maximum batch", "max batch", "batch requests limit",
+	"response too large", "response is too large", "response is too big", "response size", "result too large",
+	"too large a response", "returned more than", "too many results", "too many logs",
+	"content too large", "entity too large", "payload too large", "request too large", "body too large",
+}
+
+// judge finds out what an error tells about the pace.
+func judge(err error) verdict {
+	var coded rpc.Error
+	var status rpc.HTTPError
+	var network net.Error
+	switch {
+	case err == nil:
+		return taken
+	case errors.As(err, &coded):
+		return judgeWords(coded.ErrorCode(), err.Error(), taken)
+	case errors.As(err, &status):
+		return judgeWords(status.StatusCode, http.StatusText(status.StatusCode)+" "+string(status.Body[:min(len(status.Body), maxSingle)]), lost)
+	case errors.Is(err, errTooLarge):
+		return tooMuch
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return late
+	case errors.As(err, &network), isDisconnect(err), errors.Is(err, context.Canceled):
+		return lost
+	}
+	return taken // if only by giving nonsense
+}
+
+func judgeWords(code int, text string, otherwise verdict) verdict {
+	text = strings.ToLower(text)
+	switch {
+	case code == http.StatusRequestEntityTooLarge, containsAny(text, tooMuchWords):
+		return tooMuch
+	case slices.Contains(crowdedCodes, code), containsAny(text, crowdedWords):
+		return crowded
+	case slices.Contains(lateCodes, code), containsAny(text, lateWords):
+		return late
+	}
+	return otherwise
 }
 
 // stateWords are how nodes say that they do not have a block's state.
@@ -183,7 +232,8 @@ func (ep *endpoint) describeAnswer(e *EndpointError, err rpc.Error) {
 	text := strings.ToLower(err.Error())
 	e.Code, e.Reason = err.ErrorCode(), ep.redact(err.Error())
 	switch {
-	case slices.Contains(transientCodes, e.Code) || containsAny(text, transientWords):
+	case slices.Contains(crowdedCodes, e.Code), slices.Contains(lateCodes, e.Code),
+		containsAny(text, crowdedWords), containsAny(text, lateWords):
 		e.kind, e.class = transient, wallet.ErrUnreachable
 	case containsAny(text, stateWords):
 		e.class = ErrNoState

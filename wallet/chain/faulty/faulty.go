@@ -38,6 +38,9 @@ type Proxy struct {
 	rule Rule
 	down int // HTTP status instead of any answer; 0 for none
 	seen map[string]int
+
+	gate    Gate
+	refused int
 }
 
 // New starts a proxy before the node at an HTTP URL. Close ends it.
@@ -81,6 +84,15 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	requests, err := parse(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if refusal := p.admit(requests); refusal != nil {
+		refusal.write(w)
+		return
+	}
 	resp, err := http.Post(p.node, "application/json", bytes.NewReader(body)) //nolint:noctx,gosec // of a test, to its own node
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
@@ -89,7 +101,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	answer, err := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
 	if err == nil {
-		answer, err = p.change(rule, body, answer)
+		answer, err = p.change(rule, requests, body[0] == '{', answer)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
@@ -99,16 +111,19 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
-func (p *Proxy) change(rule Rule, body, answer []byte) ([]byte, error) {
-	single := len(body) > 0 && body[0] == '{'
+// parse reads the requests of a batch, or one alone.
+func parse(body []byte) (requests []Request, err error) {
+	if len(body) > 0 && body[0] == '{' {
+		body = list(body)
+	}
+	return requests, json.Unmarshal(body, &requests)
+}
+
+func (p *Proxy) change(rule Rule, requests []Request, single bool, answer []byte) ([]byte, error) {
 	if single {
-		body, answer = list(body), list(answer)
+		answer = list(answer)
 	}
-	var requests []Request
 	var answers []Answer
-	if err := json.Unmarshal(body, &requests); err != nil {
-		return nil, err
-	}
 	if err := json.Unmarshal(answer, &answers); err != nil {
 		return nil, err
 	}
