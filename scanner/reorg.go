@@ -191,6 +191,9 @@ func (s *Scanner) rollback(ctx context.Context, st state, fork uint64, hash comm
 		if err := s.putHash(tx, fork, hash); err != nil {
 			return err
 		}
+		if err := s.compareFrom(tx, from-1); err != nil {
+			return err
+		}
 		c := st.cursor
 		c.Head, c.HeadHash, c.Credited = fork, hash, min(c.Credited, fork)
 		return store.PutCursor(tx, s.id, c)

@@ -45,6 +45,10 @@ type Options struct {
 	// Poll is how often Follow looks for a new head that nobody told of; 0 is
 	// 4 s.
 	Poll time.Duration
+	// CompareBlocks is within how many blocks the coin on all addresses is
+	// compared with the books; 0 is 300 while blocks cannot be traced, and 7,200
+	// while they are. Below 0 nothing is compared.
+	CompareBlocks int
 }
 
 // Scanner follows one chain of a home.
@@ -89,6 +93,12 @@ type Summary struct {
 	// first of them are in Untraced.
 	Untraceable int
 	Untraced    []Untraceable
+	// Residuals counts differences of coin that a comparison found and proved;
+	// Unseen are those of this pass. What arrived is among Deposits too.
+	Residuals int
+	Unseen    []Residual
+	// Uncompared is why balances were not compared that were due, or nil.
+	Uncompared error
 	// Behind is set when an endpoint does not have all yet that another one
 	// has, or that was read before. What is shorter than what was read credits
 	// nothing.
@@ -120,6 +130,7 @@ func (s Summary) Plus(next Summary) Summary {
 	sum.Unproven += s.Unproven
 	sum.Untraceable += s.Untraceable
 	sum.Untraced = firstUntraced(s.Untraced, next.Untraced)
+	sum.Residuals += s.Residuals
 	return sum
 }
 
@@ -176,7 +187,7 @@ func (s *Scanner) Pass(ctx context.Context) (Summary, error) {
 
 // pass is one try. It returns errMoved when it must begin anew.
 func (s *Scanner) pass(ctx context.Context, sum *Summary) error {
-	sum.Dissent, sum.Unagreed = nil, nil
+	sum.Dissent, sum.Unagreed, sum.Uncompared = nil, nil, nil
 	st, err := s.begin(ctx)
 	if err != nil {
 		return err
@@ -209,7 +220,10 @@ func (s *Scanner) pass(ctx context.Context, sum *Summary) error {
 		sum.Behind = true
 		return nil
 	}
-	return s.open(ctx, st, sum)
+	if err := s.open(ctx, st, sum); err != nil {
+		return err
+	}
+	return s.compareBalances(ctx, st, sum)
 }
 
 // noteRange widens the range that was read.
@@ -376,12 +390,16 @@ func (s *Scanner) step(ctx context.Context, st *state, blocks []*chain.Block, su
 		if err := s.unmoved(tx, st.cursor); err != nil {
 			return err
 		}
+		untraced := uint64(0)
 		for i, b := range blocks {
 			if err := s.putHash(tx, b.Number(), b.Hash); err != nil {
 				return err
 			}
 			if facts[i], err = s.resolve(tx, facts[i]); err != nil {
 				return err
+			}
+			if !b.Traced {
+				untraced = b.Number()
 			}
 			f := &facts[i]
 			if b.Number() < st.chain.StartBlock {
@@ -394,6 +412,9 @@ func (s *Scanner) step(ctx context.Context, st *state, blocks []*chain.Block, su
 				return err
 			}
 			deposits += n
+		}
+		if err := s.noteUntraced(tx, untraced); err != nil {
+			return err
 		}
 		// While it catches up, what lies far below what is final need not be
 		// kept for reorgs.

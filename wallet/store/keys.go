@@ -36,6 +36,8 @@ const (
 	tUnknown    = "unk"     // chain, contract, block -> wallet.UnknownToken
 	tUnknownBlk = "unk.blk" // chain, block, contract -> empty
 	tUnproven   = "unprov"  // chain, block, address -> wallet.UnprovenCoin
+	tRound      = "cmp"     // chain -> Round
+	tGap        = "cmp.gap" // chain, address -> Gap
 
 	tWithdrawal   = "wd"      // id -> wallet.Withdrawal
 	tWithdrawalSt = "wd.st"   // chain, status, sequence -> id

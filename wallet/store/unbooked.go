@@ -17,44 +17,57 @@ type Place struct {
 // deposits, unsettled transactions of ours with their gas, and outflows. Added
 // to the ledger, it is what must lie there on chain.
 func Unbooked(tx Tx, chain, upTo uint64) (map[Place]wallet.Amount, error) {
-	u := unbooked{tx, chain, map[Place]wallet.Amount{}}
-	pending, err := PendingDeposits(tx, chain, upTo, 0)
+	sums := map[Place]wallet.Amount{}
+	err := unbookedIn(tx, chain, 0, upTo, func(_ uint64, p Place, amount wallet.Amount) {
+		sums[p] = sums[p].Add(amount)
+	})
+	return sums, err
+}
+
+// unbookedIn calls each for what moved in blocks from ≤ n ≤ to.
+func unbookedIn(tx Tx, chain, from, to uint64, each func(block uint64, p Place, amount wallet.Amount)) error {
+	u := unbooked{tx: tx, chain: chain, each: each}
+	pending, err := PendingDeposits(tx, chain, to, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, d := range pending {
-		u.add(d.Address, d.Asset, d.Amount)
+		if u.block = d.BlockNumber; u.block >= from {
+			u.add(d.Address, d.Asset, d.Amount)
+		}
 	}
-	mined, err := UnsettledMined(tx, chain, 0, upTo)
+	mined, err := UnsettledMined(tx, chain, from, to)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, m := range mined {
+		u.block = m.BlockNumber
 		if err := u.addMined(m); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	outflows, err := Outflows(tx, chain, 0, upTo, 0)
+	outflows, err := Outflows(tx, chain, from, to, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, o := range outflows {
+		u.block = o.BlockNumber
 		if err := u.move(o.Transfer.Asset, o.Transfer.From, o.Transfer.To, o.Transfer.Amount); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return u.sums, nil
+	return nil
 }
 
 type unbooked struct {
 	tx    Tx
 	chain uint64
-	sums  map[Place]wallet.Amount
+	block uint64 // in which it moved
+	each  func(block uint64, p Place, amount wallet.Amount)
 }
 
 func (u *unbooked) add(at common.Address, asset wallet.AssetID, amount wallet.Amount) {
-	p := Place{at, asset}
-	u.sums[p] = u.sums[p].Add(amount)
+	u.each(u.block, Place{at, asset}, amount)
 }
 
 func (u *unbooked) move(asset wallet.AssetID, from, to common.Address, amount wallet.Amount) error {

@@ -30,6 +30,9 @@ type ChainConfig struct {
 	// RPCFile holds more of them, one per line. It is read whenever a command
 	// connects, so that keys can be changed in one place.
 	RPCFile string `toml:"rpc_file,omitempty"`
+	// CompareBlocks is within how many blocks the coin on all addresses is
+	// compared with the books; 0 is never. Without it scanning chooses.
+	CompareBlocks *uint32 `toml:"compare_blocks,omitempty"`
 }
 
 const configHead = `# How this home reaches its chains. URLs may hold keys: keep this file to
@@ -87,6 +90,20 @@ func (c *Config) encode() ([]byte, error) {
 func (c *Config) with(one ChainConfig) *Config {
 	chains := slices.DeleteFunc(slices.Clone(c.Chains), func(have ChainConfig) bool { return have.ID == one.ID })
 	return &Config{Chains: append(chains, one)}
+}
+
+// compareBlocks is a chain's setting as scanner.Options has it.
+func (c *Config) compareBlocks(id uint64) int {
+	for _, chain := range c.Chains {
+		switch n := chain.CompareBlocks; {
+		case chain.ID != id || n == nil:
+		case *n == 0:
+			return -1
+		default:
+			return int(*n)
+		}
+	}
+	return 0
 }
 
 // urls are the endpoints of a chain.

@@ -79,6 +79,11 @@ type scanResult struct {
 	Behind    bool   `json:"behind"`
 	Malformed int    `json:"malformed"`
 	Unread    int    `json:"unread"`
+	// Residuals counts coin that reached or left addresses of ours without being
+	// seen, and was found and proven by its balances.
+	Residuals int `json:"residuals"`
+	// Uncompared is why balances were not compared although it was due, or empty.
+	Uncompared string `json:"uncompared"`
 	// Dissent are endpoints that hold another block than a quorum of others.
 	Dissent []dissentRow `json:"dissent"`
 	// Unagreed is why nothing was credited although something was due, or empty.
@@ -97,6 +102,8 @@ func newScanResult(chainID uint64, sum scanner.Summary) scanResult {
 	r := scanResult{
 		chainID, sum.From, sum.To, sum.Blocks, sum.Deposits, sum.Confirmed, sum.Orphaned,
 		sum.Mined, sum.Undone, sum.Behind, sum.Malformed, sum.Unread,
+		sum.Residuals,
+		"",
 		[]dissentRow{},
 		"",
 	}
@@ -104,6 +111,9 @@ func newScanResult(chainID uint64, sum scanner.Summary) scanResult {
 		for _, d := range v.Differ {
 			r.Dissent = append(r.Dissent, dissentRow{d.Host, v.Number, d.Hash, v.Hash})
 		}
+	}
+	if sum.Uncompared != nil {
+		r.Uncompared = sum.Uncompared.Error()
 	}
 	if sum.Unagreed != nil {
 		r.Unagreed = sum.Unagreed.Error()
@@ -125,7 +135,10 @@ func runScan(ctx context.Context, s *Station, follow bool, again scanRange) erro
 	}
 	defer client.Close()
 	bar := scanProgress{s: s}
-	scan := scanner.New(s.Store(), client, c.ID, scanner.Options{Now: s.Now, Progress: bar.show})
+	scan, err := s.scanner(c, client, bar.show)
+	if err != nil {
+		return err
+	}
 	var sum scanner.Summary
 	if again.set {
 		sum, err = scan.Rescan(ctx, again.from, again.to)
@@ -139,6 +152,14 @@ func runScan(ctx context.Context, s *Station, follow bool, again scanRange) erro
 	}
 	// Without a quorum blocks were read all the same.
 	return errors.Join(printScan(s, c.ID, sum), err)
+}
+
+func (s *Station) scanner(c wallet.Chain, client *chain.Client, progress func(done, total uint64)) (*scanner.Scanner, error) {
+	cfg, err := s.Config()
+	if err != nil {
+		return nil, err
+	}
+	return scanner.New(s.Store(), client, c.ID, scanner.Options{Now: s.Now, Progress: progress, CompareBlocks: cfg.compareBlocks(c.ID)}), nil
 }
 
 func printScan(s *Station, id uint64, sum scanner.Summary) error {
@@ -159,7 +180,10 @@ func followScan(ctx context.Context, s *Station) (id uint64, total scanner.Summa
 	defer client.Close()
 	bar := scanProgress{s: s}
 	defer bar.end()
-	scan := scanner.New(s.Store(), client, c.ID, scanner.Options{Now: s.Now, Progress: bar.show})
+	scan, err := s.scanner(c, client, bar.show)
+	if err != nil {
+		return c.ID, total, err
+	}
 	err = scan.Follow(ctx, func(sum scanner.Summary, err error) error {
 		bar.end()
 		warnScan(s, sum)
@@ -200,6 +224,20 @@ func warnScan(s *Station, sum scanner.Summary) {
 		for _, d := range v.Differ {
 			s.Note("endpoint %s contradicts the others: block %d is %s there, and %s at %s, which counts", d.Host, v.Number, d.Hash, v.Hash, strings.Join(v.Agree, " and "))
 		}
+	}
+	for _, r := range sum.Unseen {
+		what := fmt.Sprintf("%s wei reached %s", r.Amount, r.Address)
+		if r.Amount.Sign() < 0 {
+			what = fmt.Sprintf("%s wei left %s", r.Amount.Neg(), r.Address)
+		}
+		if r.Traced {
+			s.Note("ALARM: %s in block %d, and the trace of that block did not show it; its balances prove it", what, r.BlockNumber)
+		} else {
+			s.Note("%s in block %d unseen; its balances prove it", what, r.BlockNumber)
+		}
+	}
+	if sum.Uncompared != nil {
+		s.Note("balances could not be compared with the books: %v; the next pass asks again", sum.Uncompared)
 	}
 	if sum.Malformed > 0 {
 		s.Note("%s of registered tokens could not be read and moved nothing in the books", plural(sum.Malformed, "Transfer log", "Transfer logs"))
