@@ -201,7 +201,7 @@ func isPath(p string) bool {
 func tips(b *chain.Block) (sum wallet.Amount) {
 	for i := range b.Txs {
 		t := &b.Txs[i]
-		if t.GasPrice == nil {
+		if t.GasPrice == nil || t.Bridged != nil { // whose gas was paid elsewhere
 			continue
 		}
 		tip := t.GasPrice

@@ -120,6 +120,7 @@ func TestResolve(t *testing.T) {
 		"a static reward alone":                                     {coinbase: ourA, change: changes{ourA: 13}, want: []string{"internal >A 13 rest"}},
 		"tips of a chain without":                                   {txs: []chain.Tx{tipped}, coinbase: ourA, change: changes{ourA: 0}},
 		"tips of a chain without, and a spending that was invented": {txs: []chain.Tx{tipped}, moves: []chain.Move{move("0", ourA, them, 10)}, coinbase: ourA, change: changes{ourA: 0}},
+		"tips beside gas that was paid elsewhere":                   {txs: []chain.Tx{tipped, {Type: 0x7e, Success: true, GasUsed: 9, GasPrice: new(big.Int), Bridged: &chain.Bridged{From: them, To: &them, Mint: new(big.Int), Value: new(big.Int)}}}, coinbase: ourA, change: changes{ourA: 10}, want: []string{"reward >A 10 0"}},
 		"tips and a deposit":                                        {txs: []chain.Tx{tipped}, moves: []chain.Move{move("0", them, ourA, 4)}, coinbase: ourA, change: changes{ourA: 14}, want: []string{"internal X>A 4 0", "reward >A 10 0"}},
 		"a deposit on a chain without":                              {txs: []chain.Tx{tipped}, moves: []chain.Move{move("0", them, ourA, 4)}, coinbase: ourA, change: changes{ourA: 4}, want: []string{"internal X>A 4 0"}},
 		"tips that are not proven":                                  {txs: []chain.Tx{tipped}, coinbase: ourA, want: []string{"unproven A +10 -0"}},

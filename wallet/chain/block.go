@@ -17,12 +17,17 @@ import (
 
 // Block is a block whose content hashes to its hash: the header, the
 // transactions by transactionsRoot, their results by receiptsRoot and the
-// validator withdrawals by withdrawalsRoot.
+// validator withdrawals by withdrawalsRoot. Where Unproven is set, only the
+// header does.
 type Block struct {
 	Header      *types.Header
 	Hash        common.Hash
 	Txs         []Tx
 	Withdrawals []*types.Withdrawal // EIP-4895; amounts in gwei
+
+	// Unproven is why the content is not proven, or empty. It is set only with
+	// Options.Unproven, and then the content is what the endpoints say.
+	Unproven string
 
 	// Moves is what a node says that calls inside the transactions moved; it is
 	// not proven. Traced is false where no endpoint could tell, or nobody asked.
@@ -33,8 +38,7 @@ type Block struct {
 // A Move is coin that a call inside a transaction moved, as a trace has it.
 // Calls of a transaction or of a part of it that reverted moved nothing and
 // are left out, as is what moved nothing or only from an account to itself. The
-// transaction's own call is a Move only if Block.Txs has neither Tx nor Bridged
-// for it.
+// transaction's own call is a Move only if Block.Txs has no Tx for it.
 type Move struct {
 	Tx       int    // index in Block.Txs
 	Path     string // as wallet.Transfer.Path
@@ -47,8 +51,9 @@ func (b *Block) Number() uint64 { return b.Header.Number.Uint64() }
 
 // Tx is a transaction of a proven block with its result.
 type Tx struct {
-	// Tx is nil if Type is one that go-ethereum does not know; Raw is set then.
-	// Hash, Success, GasUsed and Logs are proven in either case.
+	// Tx is nil if Type is one that go-ethereum does not know; Raw is set then,
+	// unless the block is unproven. Hash, Success, GasUsed and Logs are proven in
+	// either case.
 	Tx   *types.Transaction
 	Type uint8
 	Raw  []byte
@@ -114,14 +119,17 @@ func (c *Client) BlockByHash(ctx context.Context, hash common.Hash) (*Block, err
 
 func (c *Client) block(ctx context.Context, method string, number uint64, key any, check func(*Block) error) (*Block, error) {
 	var found *Block
+	said := hearsay{client: c}
 	err := c.do(ctx, method, func(ctx context.Context, ep *endpoint, r asker) error {
 		raw, err := ep.fetch(ctx, r, method, key)
 		if err != nil {
 			return err
 		}
-		b, err := c.prove(ctx, r, raw)
+		b, err := c.prove(ctx, ep, r, raw)
 		if err == nil {
 			err = check(b)
+		} else if why := contentOnly(err); why != nil && c.o.Unproven {
+			b, err = said.hear(ep, raw, why, check)
 		}
 		found = b
 		return err
@@ -130,7 +138,7 @@ func (c *Client) block(ctx context.Context, method string, number uint64, key an
 		err = c.trace(ctx, found)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("block %v: %w", blockName(number, key), err)
+		return nil, fmt.Errorf("block %v: %w", blockName(number, key), said.explain(err))
 	}
 	return found, nil
 }
@@ -227,17 +235,26 @@ func fetchReceipts(ctx context.Context, r asker, b *blockJSON) ([]receiptJSON, e
 
 // prove checks what a node gave against the block's hash and derives the rest
 // from what was proven. It asks the node for the bytes of transactions whose
-// type this program does not know.
-func (c *Client) prove(ctx context.Context, r asker, raw rawBlock) (*Block, error) {
+// type this program does not know, until it does not give some.
+func (c *Client) prove(ctx context.Context, ep *endpoint, r asker, raw rawBlock) (*Block, error) {
 	for i := range raw.block.Transactions {
 		t := &raw.block.Transactions[i]
 		if t.tx != nil || t.raw != nil {
 			continue
 		}
-		var err error
-		if t.raw, err = fetchRaw(ctx, r, raw.block.Hash, i); err != nil {
-			return nil, &EndpointError{kind: elsewhere, Reason: fmt.Sprintf("transaction %d of type %#x, which is not known here: %v", i, t.typ, err)}
+		bytes, err := fetchRaw(ctx, r, raw.block.Hash, i)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
+		if err != nil {
+			err = ep.describe(rawMethod, err)
+			if kindOf(err) == transient {
+				return nil, err
+			}
+			t.missing = err.Error()
+			break
+		}
+		t.raw = bytes
 		t.readRaw()
 	}
 	return assemble(raw, c.signer)
@@ -254,12 +271,14 @@ func (t *txJSON) readRaw() {
 	}
 }
 
+const rawMethod = "eth_getRawTransactionByBlockHashAndIndex"
+
 // fetchRaw asks for the bytes of one transaction (EIP-2718).
 func fetchRaw(ctx context.Context, r asker, block common.Hash, index int) ([]byte, error) {
 	var raw hexutil.Bytes
-	err := r.CallContext(ctx, &raw, "eth_getRawTransactionByBlockHashAndIndex", block, hexutil.Uint64(index))
+	err := r.CallContext(ctx, &raw, rawMethod, block, hexutil.Uint64(index))
 	if err == nil && len(raw) < 2 {
-		err = notFound("eth_getRawTransactionByBlockHashAndIndex")
+		err = notFound(rawMethod)
 	}
 	return raw, err
 }
@@ -271,43 +290,65 @@ func assemble(raw rawBlock, signer types.Signer) (*Block, error) {
 		return nil, err
 	}
 	b := &Block{Header: h, Hash: raw.block.Hash, Withdrawals: raw.block.Withdrawals}
+	if err := b.proveContent(raw); err != nil {
+		return nil, err
+	}
+	return b, b.derive(raw, signer)
+}
+
+// bad says what is wrong with the block.
+func (b *Block) bad(format string, args ...any) *UnprovenError {
+	return &UnprovenError{Number: b.Number(), Hash: b.Hash, Reason: fmt.Sprintf(format, args...)}
+}
+
+// proveContent checks transactions, receipts and withdrawals against the roots
+// of the header.
+func (b *Block) proveContent(raw rawBlock) error {
+	h, unknown := b.Header, unknownType(raw.block.Transactions)
 	bad := func(format string, args ...any) error {
-		return &UnprovenError{Number: b.Number(), Hash: b.Hash, Reason: fmt.Sprintf(format, args...)}
+		err := b.bad(format, args...)
+		err.content, err.unknown = true, unknown >= 0
+		return err
+	}
+	if unknown >= 0 {
+		if t := &raw.block.Transactions[unknown]; t.missing != "" {
+			return b.bytesMissing(unknown, t)
+		}
 	}
 	if root := types.DeriveSha(txList(raw.block.Transactions), trie.NewStackTrie(nil)); root != h.TxHash {
-		return nil, bad("its %d transactions hash to %s, the header says %s", len(raw.block.Transactions), root, h.TxHash)
+		return bad("its %d transactions hash to %s, the header says %s", len(raw.block.Transactions), root, h.TxHash)
 	}
 	if want, have := len(raw.block.Transactions), len(raw.receipts); want != have {
-		return nil, bad("%d receipts for %d transactions", have, want)
+		return b.bad("%d receipts for %d transactions", have, want)
 	}
 	list := receiptList{raw.receipts, raw.block.Transactions}
 	if root := types.DeriveSha(list, trie.NewStackTrie(nil)); root != h.ReceiptHash {
-		return nil, bad("its receipts hash to %s, the header says %s%s", root, h.ReceiptHash, unknownTypes(raw.block.Transactions))
+		return bad("its receipts hash to %s, the header says %s%s", root, h.ReceiptHash, explainType(unknown, raw.block.Transactions))
 	}
 	root := types.EmptyWithdrawalsHash
 	if len(b.Withdrawals) > 0 {
 		root = types.DeriveSha(types.Withdrawals(b.Withdrawals), trie.NewStackTrie(nil))
 	}
 	if h.WithdrawalsHash == nil && len(b.Withdrawals) > 0 {
-		return nil, bad("%d validator withdrawals, the header has none", len(b.Withdrawals))
+		return bad("%d validator withdrawals, the header has none", len(b.Withdrawals))
 	}
 	if h.WithdrawalsHash != nil && root != *h.WithdrawalsHash && (len(b.Withdrawals) > 0 || !isOPStack(raw.block.Transactions)) {
-		return nil, bad("its %d validator withdrawals hash to %s, the header says %s", len(b.Withdrawals), root, h.WithdrawalsHash)
+		return bad("its %d validator withdrawals hash to %s, the header says %s", len(b.Withdrawals), root, h.WithdrawalsHash)
 	}
-	return b, b.derive(raw, signer, bad)
+	return nil
 }
 
 // derive fills in the transactions from proven bytes and positions.
-func (b *Block) derive(raw rawBlock, signer types.Signer, bad func(string, ...any) error) error {
+func (b *Block) derive(raw rawBlock, signer types.Signer) error {
 	b.Txs = make([]Tx, len(raw.receipts))
 	var gas, index uint64
 	for i := range b.Txs {
 		t, r := &raw.block.Transactions[i], &raw.receipts[i]
 		if uint64(r.CumulativeGasUsed) < gas {
-			return bad("the gas used after transaction %d is less than before it", i)
+			return b.bad("the gas used after transaction %d is less than before it", i)
 		}
 		if len(r.PostState) > 0 {
-			return bad("it is from before transactions had a status (EIP-658): choose a later start block")
+			return b.bad("it is from before transactions had a status (EIP-658): choose a later start block")
 		}
 		tx := &b.Txs[i]
 		*tx = Tx{
@@ -316,12 +357,15 @@ func (b *Block) derive(raw rawBlock, signer types.Signer, bad func(string, ...an
 			Logs: make([]Log, len(r.Logs)),
 		}
 		gas = uint64(r.CumulativeGasUsed)
-		if t.tx == nil {
-			tx.Hash = crypto.Keccak256Hash(t.raw)
-			tx.bridge(decodeBridged(t.raw), r)
-		} else {
+		switch {
+		case t.tx != nil:
 			tx.Hash = t.tx.Hash()
 			tx.GasPrice = effectiveGasPrice(t.tx, b.Header.BaseFee)
+		case t.raw != nil:
+			tx.Hash = crypto.Keccak256Hash(t.raw)
+			tx.bridge(decodeBridged(t.raw), r, b.Unproven == "")
+		default: // of a block that is not proven
+			tx.Hash = t.hash
 		}
 		for j, l := range r.Logs {
 			tx.Logs[j] = Log{Address: l.Address, Topics: l.Topics, Data: l.Data, Index: index}
@@ -333,12 +377,12 @@ func (b *Block) derive(raw rawBlock, signer types.Signer, bad func(string, ...an
 
 // bridge fills in what is known of a deposited transaction. Its gas was paid on
 // the chain below.
-func (t *Tx) bridge(b *Bridged, r *receiptJSON) {
+func (t *Tx) bridge(b *Bridged, r *receiptJSON, proven bool) {
 	if t.Bridged = b; b == nil {
 		return
 	}
 	t.GasPrice = new(big.Int)
-	if nonce := uint64(r.DepositNonce); r.ofCanyon(t.Type) {
+	if nonce := uint64(r.DepositNonce); proven && r.ofCanyon(t.Type) {
 		b.Nonce = &nonce
 	}
 }
@@ -355,15 +399,28 @@ func effectiveGasPrice(tx *types.Transaction, base *big.Int) *big.Int {
 	return price
 }
 
-// unknownTypes explains a receipts root that does not match: what stands in a
-// receipt depends on the transaction's type.
-func unknownTypes(txs []txJSON) string {
+// unknownType is the index of the first transaction whose type is not known, or
+// the one whose bytes the node did not give, or -1.
+func unknownType(txs []txJSON) int {
+	first := -1
 	for i := range txs {
-		if txs[i].tx == nil {
-			return fmt.Sprintf("; transaction %d has the type %#x, whose receipts this program may not know how to hash", i, txs[i].typ)
+		switch {
+		case txs[i].missing != "":
+			return i
+		case txs[i].tx == nil && first < 0:
+			first = i
 		}
 	}
-	return ""
+	return first
+}
+
+// explainType explains a receipts root that does not match: what stands in a
+// receipt depends on the transaction's type.
+func explainType(i int, txs []txJSON) string {
+	if i < 0 {
+		return ""
+	}
+	return fmt.Sprintf("; transaction %d has the type %#x, whose receipts this program may not know how to hash", i, txs[i].typ)
 }
 
 // txList encodes transactions as they are hashed (types.DerivableList).

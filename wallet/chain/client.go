@@ -30,6 +30,9 @@ type Options struct {
 	Fetchers int           // blocks fetched at the same time in the beginning; 0 is 4
 	Most     int           // blocks fetched at the same time, and held, where endpoints bear it; 0 is 16
 	Trace    bool          // blocks come with Block.Moves where an endpoint can trace
+	// Unproven takes blocks whose header is proven and whose content is not, if
+	// two endpoints say the same of it, or the only one does: see Block.Unproven.
+	Unproven bool
 }
 
 // Client reads one chain from one or more endpoints. It is safe for

@@ -120,6 +120,8 @@ type txJSON struct {
 	from common.Address
 	tx   *types.Transaction
 	raw  []byte
+	// missing is why the node did not give raw, if it was asked for it.
+	missing string
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
@@ -231,6 +233,10 @@ type receiptJSON struct {
 	CumulativeGasUsed hexutil.Uint64 `json:"cumulativeGasUsed"`
 	Bloom             types.Bloom    `json:"logsBloom"`
 	Logs              []logJSON      `json:"logs"`
+
+	// As the node says. It matters only where the content is not hashed.
+	BlockHash common.Hash `json:"blockHash"`
+	TxHash    common.Hash `json:"transactionHash"`
 
 	// Of deposited transactions (OP stack). Both are hashed if there is a
 	// version, from the Canyon upgrade on, and neither before.

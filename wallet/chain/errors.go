@@ -78,6 +78,10 @@ type UnprovenError struct {
 	Number uint64
 	Hash   common.Hash // zero if not even the header was proven
 	Reason string
+
+	content bool // the header is proven, and what the block holds is not
+	unknown bool // it holds a transaction of a type that is not known here
+	missing bool // the node does not give the bytes of that transaction
 }
 
 func (e *UnprovenError) Error() string {
@@ -102,7 +106,11 @@ func kindOf(err error) kind {
 		return elsewhere
 	}
 	var u *UnprovenError
-	if errors.As(err, &u) {
+	switch {
+	case !errors.As(err, &u):
+	case u.missing:
+		return elsewhere
+	default:
 		return transient // the block may have been replaced between two answers
 	}
 	return answer
