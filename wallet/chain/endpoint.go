@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,19 +55,35 @@ func newEndpoint(raw string, timeout time.Duration) (*endpoint, error) {
 	default:
 		return nil, wallet.As(wallet.ErrUsage, "endpoint %s: scheme %q: want http, https, ws or wss", u.Host, u.Scheme)
 	}
-	ep := &endpoint{
-		host: u.Host, url: u, timeout: timeout, transport: newTransport(),
+	return &endpoint{
+		host: u.Host, url: u, secrets: secretsOf(raw, u), timeout: timeout, transport: newTransport(),
 		pace: newPace(1, 1, time.Second), left: make(chan struct{}),
-	}
-	for _, s := range []string{raw, u.String(), u.RequestURI(), u.EscapedPath(), u.Path, u.RawQuery, u.User.String()} {
-		if len(s) > 3 {
-			ep.secrets = append(ep.secrets, s)
+	}, nil
+}
+
+// minKey is the least length of a part of a path that may be a key; shorter
+// ones, such as "mainnet", are words that an error may need.
+const minKey = 8
+
+// secretsOf lists the parts of a URL that may be keys, as written and as meant.
+func secretsOf(raw string, u *url.URL) (secrets []string) {
+	add := func(least int, parts ...string) {
+		for _, s := range parts {
+			if len(s) >= least {
+				secrets = append(secrets, s)
+			}
 		}
 	}
-	if password, ok := u.User.Password(); ok && password != "" {
-		ep.secrets = append(ep.secrets, password)
+	add(4, raw, u.String(), u.RequestURI(), u.EscapedPath(), u.Path, u.RawQuery, u.User.String(), u.User.Username())
+	if password, ok := u.User.Password(); ok {
+		add(1, password)
 	}
-	return ep, nil
+	add(minKey, strings.Split(u.EscapedPath(), "/")...)
+	add(minKey, strings.Split(u.Path, "/")...)
+	for _, values := range u.Query() {
+		add(4, values...)
+	}
+	return secrets
 }
 
 // pushes reports whether the endpoint can tell of new heads by itself.

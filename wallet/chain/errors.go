@@ -280,6 +280,7 @@ const maxReason = 240
 // redact makes a text printable and takes out of it whatever of the URL could
 // be a key.
 func (ep *endpoint) redact(s string) string {
+	s = clean(s, len(s)) // what is invisible must not break up a key
 	for _, secret := range ep.secrets {
 		s = strings.ReplaceAll(s, secret, "…")
 	}

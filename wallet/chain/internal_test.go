@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rpc"
@@ -123,53 +122,4 @@ func TestClassifySend(t *testing.T) {
 	if have := ClassifySend(wallet.As(wallet.ErrUnreachable, "already known")); have != SendUnknown {
 		t.Errorf("another error: %s", have)
 	}
-}
-
-// FuzzBlock has a node say anything. Nothing may crash, and what is believed
-// must hash to itself.
-func FuzzBlock(f *testing.F) {
-	f.Add([]byte(`{"number":"0x1","hash":"0x00","transactions":[{"type":"0x2","to":null}],"withdrawals":[null]}`), []byte(`[{"status":"0x1","logs":[{}]}]`))
-	f.Add([]byte(`{"transactions":[null,{"type":"0x3"},{"type":"0x4","authorizationList":[{}]}]}`), []byte(`[null]`))
-	f.Add([]byte(`{"number":"0x10000000000000000"}`), []byte(`{}`))
-	signer := types.LatestSignerForChainID(big.NewInt(1))
-	f.Fuzz(func(t *testing.T, block, receipts []byte) {
-		b, err := decodeBlock(block)
-		list, receiptsErr := decodeReceipts(receipts)
-		if err != nil || receiptsErr != nil {
-			return
-		}
-		for i := range b.Transactions {
-			if b.Transactions[i].tx == nil {
-				b.Transactions[i].raw = []byte{b.Transactions[i].typ, 1}
-				b.Transactions[i].readRaw()
-			}
-		}
-		if _, err := assemble(rawBlock{b, list}, signer); err == nil && b.Header.Hash() != b.Hash {
-			t.Error("believed a block that does not hash")
-		}
-		// Beyond the header, with roots that do fit.
-		if len(b.Transactions) == len(list) {
-			b.Header.TxHash = types.DeriveSha(txList(b.Transactions), trie.NewStackTrie(nil))
-			b.Header.ReceiptHash = types.DeriveSha(receiptList{list, b.Transactions}, trie.NewStackTrie(nil))
-			b.Header.WithdrawalsHash, b.Withdrawals = nil, nil
-			b.Hash = b.Header.Hash()
-			p, err := assemble(rawBlock{b, list}, signer)
-			if err != nil {
-				return
-			}
-			for i := range p.Txs {
-				_, _ = p.Txs[i].Sender()
-			}
-		}
-	})
-}
-
-func FuzzProof(f *testing.F) {
-	f.Add([]byte{0xc0}, []byte{1, 2, 3})
-	f.Fuzz(func(t *testing.T, node, other []byte) {
-		root := crypto.Keccak256Hash(node)
-		if a, err := proveAccount(common.Address{}, root, []hexutil.Bytes{node, other}); err == nil && a.Balance == nil {
-			t.Error("proven without a balance")
-		}
-	})
 }
