@@ -83,7 +83,7 @@ type target struct {
 
 // aim decides how far crediting and finality may go, from what was read. What
 // a tag names counts only if it is a block that was read: a tag above the head
-// waits, and one at another block is ErrFinalChanged. Neither ever goes back.
+// waits, and one at another block is errTagElsewhere. Neither ever goes back.
 func (s *Scanner) aim(tx store.Tx, st state, t tags) (target, error) {
 	c := st.cursor
 	to := target{c.Credited, c.Final, c.FinalHash}
@@ -91,11 +91,12 @@ func (s *Scanner) aim(tx store.Tx, st state, t tags) (target, error) {
 		to.credit = max(to.credit, confirmed(c.Head, f.Confirmations))
 	}
 	for _, tag := range []struct {
+		name          string
 		header        *types.Header
 		credits, ends bool
 	}{
-		{t.finalized, st.chain.Finality.Tag == "finalized", true},
-		{t.safe, st.chain.Finality.Tag == "safe", false},
+		{"finalized", t.finalized, st.chain.Finality.Tag == "finalized", true},
+		{"safe", t.safe, st.chain.Finality.Tag == "safe", false},
 	} {
 		if tag.header == nil {
 			continue
@@ -111,7 +112,7 @@ func (s *Scanner) aim(tx store.Tx, st state, t tags) (target, error) {
 		case have == (common.Hash{}): // so far below what is final that it is not kept
 			continue
 		case have != hash:
-			return to, s.finalChanged(fmt.Sprintf("the endpoints say that block %d is %s, but %s was read", n, hash, have))
+			return to, &tagError{tag.name, n, have, hash}
 		}
 		if tag.credits {
 			to.credit = max(to.credit, n)

@@ -2,7 +2,10 @@ package scanner
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/airlock-wallet/airlock/wallet"
 )
 
 // maxPause bounds how long Follow waits after passes that failed.
@@ -10,7 +13,7 @@ const maxPause = time.Minute
 
 // Follow makes a pass now and whenever there may be a new head, until ctx ends
 // or onPass, which hears of each pass, returns an error. After a pass that
-// failed it waits, longer each time in a row.
+// failed it waits, longer each time in a row; an alarm is no failure.
 func (s *Scanner) Follow(ctx context.Context, onPass func(Summary, error) error) error {
 	heads := s.chain.Heads(ctx, s.o.Poll)
 	pause := s.o.Poll
@@ -22,7 +25,8 @@ func (s *Scanner) Follow(ctx context.Context, onPass func(Summary, error) error)
 		if err := onPass(sum, err); err != nil {
 			return err
 		}
-		if err == nil {
+		var alarm *wallet.AlarmError
+		if err == nil || errors.As(err, &alarm) {
 			pause = s.o.Poll
 			select {
 			case <-ctx.Done():

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/chain"
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
@@ -231,12 +232,15 @@ func remember(t *testing.T, p *faulty.Proxy, height uint64) faulty.Rule {
 func TestQuorumCosts(t *testing.T) {
 	h := newHome(t, three, chaintest.SimulatedOptions{Finality: 3})
 	second := h.second()
+	s := scanner.New(h.db, h.client, h.net.ChainID(), scanner.Options{Now: now, BackupBlocks: -1})
 	for range 3 {
 		h.mine(3)
 		before := second.Seen("eth_getBlockByNumber")
-		h.pass()
+		_, err := s.Pass(t.Context())
+		h.ok(err)
 		once := second.Seen("eth_getBlockByNumber")
-		h.pass()
+		_, err = s.Pass(t.Context())
+		h.ok(err)
 		if after := second.Seen("eth_getBlockByNumber"); once != before+1 || after != once {
 			t.Errorf("asked %d times, then %d", once-before, after-once)
 		}

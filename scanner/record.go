@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -18,7 +19,8 @@ func (s *Scanner) record(tx store.Tx, f *Facts) (deposits int, err error) {
 	return len(news.Deposits), err
 }
 
-// recordNews writes the facts of a block and returns those that were not known.
+// recordNews writes the facts of a block and returns those that were not known,
+// and the addresses whose coin left quarantine.
 func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 	for _, d := range f.Deposits {
 		is, err := s.recordDeposit(tx, d)
@@ -34,7 +36,17 @@ func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 		if err != nil {
 			return news, err
 		}
-		if ok && (old.Settled || old.BlockHash == m.BlockHash) {
+		if ok && old.Settled {
+			is, err := s.minedAgain(tx, m)
+			if err != nil {
+				return news, err
+			}
+			if is {
+				news.Mined = append(news.Mined, m)
+			}
+			continue
+		}
+		if ok && old.BlockHash == m.BlockHash {
 			continue
 		}
 		if err := store.PutMined(tx, m); err != nil {
@@ -56,6 +68,11 @@ func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 		news.Outflows = append(news.Outflows, o)
 	}
 	for _, a := range f.Proven {
+		if was, err := store.HasUnprovenCoin(tx, s.id, f.Coin.number, a); err != nil {
+			return news, err
+		} else if was {
+			news.Proven = append(news.Proven, a)
+		}
 		if err := store.DeleteUnprovenCoin(tx, s.id, f.Coin.number, a); err != nil {
 			return news, err
 		}
@@ -66,6 +83,17 @@ func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 		}
 	}
 	return news, nil
+}
+
+// minedAgain notes what was mined at a slot that vanished. Confirming decides
+// what it means once it is final.
+func (s *Scanner) minedAgain(tx store.Tx, m wallet.Mined) (news bool, err error) {
+	v, vanished, err := store.VanishedAt(tx, m.Slot)
+	if err != nil || !vanished || v.Found != nil && v.Found.BlockHash == m.BlockHash {
+		return false, err
+	}
+	v.Found = &m
+	return true, store.PutVanished(tx, v)
 }
 
 // recordDeposit stores a deposit unless it is known in that block, or counts
@@ -193,26 +221,42 @@ func (s *Scanner) orphan(tx store.Tx, d wallet.Deposit) error {
 	return s.tell(tx, wallet.DepositOrphanedEvent, d)
 }
 
-// reverse books the opposite of a deposit's last credit, in the same block, so
-// that no view of the books sees one without the other.
+// reverse books the opposite of a deposit's last credit.
 func (s *Scanner) reverse(tx store.Tx, d wallet.Deposit) error {
-	var last wallet.Entry
-	_, err := unused(depositEntry(d.ID), func(try string) (bool, error) {
-		e, booked, err := store.EntryByID(tx, try)
-		if booked {
-			last = e
-		}
-		return booked, err
-	})
+	last, err := lastEntry(tx, depositEntry(d.ID))
 	if err != nil {
 		return err
 	}
 	if last.ID == "" {
 		return fmt.Errorf("deposit %s is confirmed but was never booked", d.ID)
 	}
-	r := last
-	r.ID, r.Kind, r.Time = "reversal:"+last.ID, wallet.EntryReversal, s.o.Now().UTC()
-	r.Postings = append([]wallet.Posting(nil), last.Postings...)
+	return s.reverseEntry(tx, last)
+}
+
+// lastEntry is the last of id, id:2, … that was booked, the zero entry if none
+// was.
+func lastEntry(tx store.Tx, id string) (last wallet.Entry, err error) {
+	_, err = unused(id, func(try string) (bool, error) {
+		e, booked, err := store.EntryByID(tx, try)
+		if booked {
+			last = e
+		}
+		return booked, err
+	})
+	return last, err
+}
+
+func reversalEntry(entry string) string { return "reversal:" + entry }
+
+// reverseEntry books the opposite of an entry once, in the same block, so that
+// no view of the books sees one without the other.
+func (s *Scanner) reverseEntry(tx store.Tx, e wallet.Entry) error {
+	if _, booked, err := store.EntryByID(tx, reversalEntry(e.ID)); err != nil || booked {
+		return err
+	}
+	r := e
+	r.ID, r.Kind, r.Time = reversalEntry(e.ID), wallet.EntryReversal, s.o.Now().UTC()
+	r.Postings = append([]wallet.Posting(nil), e.Postings...)
 	for i := range r.Postings {
 		r.Postings[i].Amount = r.Postings[i].Amount.Neg()
 	}
@@ -224,8 +268,17 @@ func (s *Scanner) knowsOutflow(tx store.Tx, o store.Outflow) (bool, error) {
 	if has, err := store.HasOutflow(tx, s.id, o); err != nil || has {
 		return has, err
 	}
-	_, booked, err := store.EntryByID(tx, s.outflowEntry(o))
-	return booked, err
+	last, err := lastEntry(tx, s.outflowEntry(o))
+	if err != nil || last.ID == "" {
+		return false, err
+	}
+	_, reversed, err := store.EntryByID(tx, reversalEntry(last.ID))
+	return !reversed, err
+}
+
+// isOutflowEntry reports whether an entry of a chain booked an outflow.
+func isOutflowEntry(e wallet.Entry, chain uint64) bool {
+	return strings.HasPrefix(e.ID, fmt.Sprintf("outflow:%d:", chain))
 }
 
 // outflowPrefix begins the id of an entry that books an outflow.
@@ -250,8 +303,12 @@ func (s *Scanner) bookOutflow(tx store.Tx, o store.Outflow) error {
 		kind = wallet.EntryMovement
 		to = wallet.Posting{Location: f.To, Owner: wallet.House, Book: wallet.Available}
 	}
-	err := store.Book(tx, wallet.Entry{
-		ID: s.outflowEntry(o), ChainID: s.id, Kind: kind, Ref: o.TxHash.Hex(), Time: s.o.Now().UTC(), Block: o.BlockNumber,
+	id, err := unusedEntry(tx, s.outflowEntry(o))
+	if err != nil {
+		return err
+	}
+	err = store.Book(tx, wallet.Entry{
+		ID: id, ChainID: s.id, Kind: kind, Ref: o.TxHash.Hex(), Time: s.o.Now().UTC(), Block: o.BlockNumber,
 		Postings: wallet.Move(f.Asset, f.Amount, wallet.Posting{Location: f.From, Owner: wallet.House, Book: wallet.Available}, to),
 	})
 	if err != nil {

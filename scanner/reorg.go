@@ -13,10 +13,6 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
-// ErrFinalChanged says that a block which was final is another one now, or
-// that the block at a tag is not the one that was read. Nothing is credited.
-var ErrFinalChanged = errors.New("a final block changed")
-
 // ErrTooDeep says that a reorg goes deeper than the block hashes that are kept.
 var ErrTooDeep = errors.New("the reorg is deeper than what is kept")
 
@@ -134,7 +130,17 @@ func (s *Scanner) findFork(ctx context.Context, st state) (uint64, common.Hash, 
 // mined before it now, is found there.
 func (s *Scanner) lostBase(ctx context.Context, st state, low uint64) (uint64, common.Hash, error) {
 	if st.cursor.Final >= low && st.cursor.Final > 0 {
-		return 0, common.Hash{}, s.finalChanged(fmt.Sprintf("block %d was final as %s and left the chain", st.cursor.Final, st.cursor.FinalHash))
+		h, err := s.headerAt(ctx, st.cursor.Final)
+		if errors.Is(err, ethereum.NotFound) {
+			return 0, common.Hash{}, errBehind
+		}
+		if err != nil {
+			return 0, common.Hash{}, err
+		}
+		if h.Hash() == st.cursor.FinalHash {
+			return 0, common.Hash{}, errMoved
+		}
+		return 0, common.Hash{}, &FinalChangedError{s.id, st.cursor.Final, st.cursor.FinalHash, h.Hash()}
 	}
 	low -= min(low, settleDepth(st.chain))
 	h, err := s.headerAt(ctx, low)
@@ -142,11 +148,6 @@ func (s *Scanner) lostBase(ctx context.Context, st state, low uint64) (uint64, c
 		return 0, common.Hash{}, err
 	}
 	return low, h.Hash(), nil
-}
-
-func (s *Scanner) finalChanged(what string) error {
-	return wallet.WithHint(fmt.Errorf("chain %d: %w: %s", s.id, ErrFinalChanged, what),
-		"nothing is credited until this is explained: compare the block with other nodes, and remove endpoints that are wrong")
 }
 
 // hashOf is the hash of a block that was read, the zero hash if it is not kept.
@@ -168,37 +169,43 @@ func (s *Scanner) rollback(ctx context.Context, st state, fork uint64, hash comm
 		if err := s.unmoved(tx, st.cursor); err != nil {
 			return err
 		}
-		was, err := store.BlockHash(tx, s.id, fork)
-		if err != nil {
-			return err
-		}
-		from := fork + 1
-		if was != hash && was != (common.Hash{}) {
-			from = fork // the chain's first block was replaced
-		}
-		if from <= st.cursor.Final {
-			return s.finalChanged(fmt.Sprintf("the chain forks below block %d", st.cursor.Final))
-		}
-		if orphaned, err = s.undo(tx, from, st.cursor.Head); err != nil {
-			return err
-		}
-		if err := store.DeleteBlockHashes(tx, s.id, from, st.cursor.Head); err != nil {
-			return err
-		}
-		if err := store.DeleteBlockMarks(tx, s.id, from); err != nil {
-			return err
-		}
-		if err := s.putHash(tx, fork, hash); err != nil {
-			return err
-		}
-		if err := s.compareFrom(tx, from-1); err != nil {
-			return err
-		}
-		c := st.cursor
-		c.Head, c.HeadHash, c.Credited = fork, hash, min(c.Credited, fork)
-		return store.PutCursor(tx, s.id, c)
+		orphaned, err = s.rollbackTo(tx, st.cursor, fork, hash)
+		return err
 	})
 	return orphaned, err
+}
+
+// rollbackTo undoes what was recorded above the fork and sets the cursor there.
+func (s *Scanner) rollbackTo(tx store.Tx, c store.Cursor, fork uint64, hash common.Hash) (orphaned int, err error) {
+	was, err := store.BlockHash(tx, s.id, fork)
+	if err != nil {
+		return 0, err
+	}
+	from := fork + 1
+	if was != hash && was != (common.Hash{}) {
+		from = fork // the chain's first block was replaced
+	}
+	if from <= c.Final {
+		return 0, &FinalChangedError{s.id, c.Final, c.FinalHash, hash}
+	}
+	if orphaned, err = s.undo(tx, from, c.Head); err != nil {
+		return 0, err
+	}
+	if err := store.DeleteBlockHashes(tx, s.id, from, c.Head); err != nil {
+		return 0, err
+	}
+	if err := store.DeleteBlockMarks(tx, s.id, from); err != nil {
+		return 0, err
+	}
+	if err := s.putHash(tx, fork, hash); err != nil {
+		return 0, err
+	}
+	if err := s.compareFrom(tx, from-1); err != nil {
+		return 0, err
+	}
+	c.Head, c.HeadHash = fork, hash
+	c.Credited, c.Reread = min(c.Credited, fork), min(c.Reread, fork)
+	return orphaned, store.PutCursor(tx, s.id, c)
 }
 
 // undo takes back what the blocks from ≤ n ≤ to brought.
@@ -222,6 +229,19 @@ func (s *Scanner) undo(tx store.Tx, from, to uint64) (orphaned int, err error) {
 	}
 	for _, m := range mined {
 		if err := store.DeleteMined(tx, m); err != nil {
+			return 0, err
+		}
+	}
+	vanished, err := store.AllVanished(tx, s.id)
+	if err != nil {
+		return 0, err
+	}
+	for _, v := range vanished {
+		if v.Found == nil || v.Found.BlockNumber < from {
+			continue
+		}
+		v.Found = nil
+		if err := store.PutVanished(tx, v); err != nil {
 			return 0, err
 		}
 	}

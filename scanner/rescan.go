@@ -40,15 +40,36 @@ func (s *Scanner) Rescan(ctx context.Context, from, to uint64) (Summary, error) 
 		to = st.cursor.Head
 	}
 	sum := Summary{From: from, To: to}
+	news := 0
+	count := func(_ store.Tx, f *Facts) error {
+		news += len(f.Deposits) + len(f.Mined) + len(f.Outflows)
+		return nil
+	}
 	for from <= to {
-		if from, err = s.again(ctx, from, to, &sum); err != nil {
+		if from, err = s.again(ctx, from, to, &sum, count); err != nil {
 			return sum, err
 		}
 		if s.o.Progress != nil {
 			s.o.Progress(from-sum.From, to-sum.From+1)
 		}
 	}
+	if news == 0 {
+		if err := s.readOnceMore(ctx, st, &sum); err != nil {
+			return sum, err
+		}
+	}
 	return sum, s.settleAgain(ctx, &sum)
+}
+
+// readOnceMore ends the alarm about blocks that were missed, if these are among
+// the ones that were read again now without any news.
+func (s *Scanner) readOnceMore(ctx context.Context, st state, sum *Summary) error {
+	for _, a := range st.alarms {
+		if a.Code == wallet.AlarmMissed && sum.From <= a.Block && a.Last <= sum.To {
+			return s.end(ctx, st, wallet.AlarmMissed, sum)
+		}
+	}
+	return nil
 }
 
 // settleAgain credits what was found in blocks that are final enough already.
@@ -68,8 +89,9 @@ func (s *Scanner) settleAgain(ctx context.Context, sum *Summary) error {
 }
 
 // again reads blocks from the given one up to the next whose hash is known, and
-// returns the block after it.
-func (s *Scanner) again(ctx context.Context, from, to uint64, sum *Summary) (uint64, error) {
+// returns the block after it. What is news is told in the transaction that
+// records it.
+func (s *Scanner) again(ctx context.Context, from, to uint64, sum *Summary, tell func(store.Tx, *Facts) error) (uint64, error) {
 	anchor, hash, err := s.followed(ctx, min(to, from+uint64(s.o.MaxBlocksPerStep)-1)) //nolint:gosec // small and positive
 	if err != nil {
 		return 0, err
@@ -105,7 +127,7 @@ func (s *Scanner) again(ctx context.Context, from, to uint64, sum *Summary) (uin
 		return 0, wallet.WithHint(fmt.Errorf("chain %d: block %d is %s now, %s was read before: %w", s.id, anchor, parent, hash, errMoved),
 			"airlock scan follows what was reorganised; then read the blocks again")
 	}
-	return anchor + 1, s.recordAgain(ctx, anchor, hash, facts, sum)
+	return anchor + 1, s.recordAgain(ctx, anchor, hash, facts, sum, tell)
 }
 
 // followed finds the next block at or above n whose hash is known.
@@ -122,7 +144,7 @@ func (s *Scanner) followed(ctx context.Context, n uint64) (at uint64, hash commo
 
 // recordAgain writes what was found, if the block that it hangs on is still in
 // the store.
-func (s *Scanner) recordAgain(ctx context.Context, anchor uint64, hash common.Hash, facts []Facts, sum *Summary) error {
+func (s *Scanner) recordAgain(ctx context.Context, anchor uint64, hash common.Hash, facts []Facts, sum *Summary, tell func(store.Tx, *Facts) error) error {
 	deposits := 0
 	err := s.db.Update(ctx, func(tx store.Tx) error {
 		deposits = 0
@@ -141,6 +163,9 @@ func (s *Scanner) recordAgain(ctx context.Context, anchor uint64, hash common.Ha
 				return err
 			}
 			deposits += len(news.Deposits)
+			if err := tell(tx, &news); err != nil {
+				return err
+			}
 			if err := s.reopenFor(tx, &news); err != nil {
 				return err
 			}

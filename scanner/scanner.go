@@ -49,6 +49,14 @@ type Options struct {
 	// compared with the books; 0 is 300 while blocks cannot be traced, and 7,200
 	// while they are. Below 0 nothing is compared.
 	CompareBlocks int
+	// FinalityAlarm is how far, by their timestamps, the block at a tag that the
+	// chain's settings use may lie below the head before that is an alarm and
+	// nothing is credited or final by the tag; 0 is wallet.DefaultFinalityAlarm,
+	// below 0 any.
+	FinalityAlarm time.Duration
+	// BackupBlocks is how many blocks behind the final one a pass reads again at
+	// most; 0 is 128, below 0 none.
+	BackupBlocks int
 }
 
 // Scanner follows one chain of a home.
@@ -67,6 +75,8 @@ func New(db store.DB, c Chain, chainID uint64, o Options) *Scanner {
 	}
 	o.MaxBlocksPerStep = cmp.Or(o.MaxBlocksPerStep, 64)
 	o.Poll = cmp.Or(o.Poll, 4*time.Second)
+	o.FinalityAlarm = cmp.Or(o.FinalityAlarm, wallet.DefaultFinalityAlarm)
+	o.BackupBlocks = cmp.Or(o.BackupBlocks, defaultBackup)
 	return &Scanner{db: db, chain: c, id: chainID, o: o}
 }
 
@@ -110,6 +120,13 @@ type Summary struct {
 	// final, that otherwise would have been: a *chain.DisagreementError. The
 	// pass returns it too.
 	Unagreed error
+	// Alarms are those of the chain that stand after the pass, and Cleared those
+	// that it ended. While one stands that is not about the past, a pass that
+	// does not fail otherwise returns a wallet.AlarmError.
+	Alarms, Cleared []wallet.Alarm
+	// Found is what the second reading of final blocks found that the first had
+	// not. It is an alarm, too.
+	Found []Found
 }
 
 // Plus is what two passes, one after the other, read and changed.
@@ -131,6 +148,8 @@ func (s Summary) Plus(next Summary) Summary {
 	sum.Untraceable += s.Untraceable
 	sum.Untraced = firstUntraced(s.Untraced, next.Untraced)
 	sum.Residuals += s.Residuals
+	sum.Cleared = slices.Concat(s.Cleared, next.Cleared)
+	sum.Found = slices.Concat(s.Found, next.Found)
 	return sum
 }
 
@@ -168,12 +187,21 @@ func stale(err error) bool {
 // become final enough. It may be stopped anywhere and run any number of times
 // at once.
 func (s *Scanner) Pass(ctx context.Context) (Summary, error) {
+	sum, err := s.passes(ctx)
+	if err = s.changed(ctx, err); ctx.Err() != nil {
+		return sum, err
+	}
+	return sum, s.stands(ctx, &sum, err)
+}
+
+// passes tries until nothing changes while it reads.
+func (s *Scanner) passes(ctx context.Context) (Summary, error) {
 	var sum Summary
 	for try := range maxRestarts {
 		err := s.pass(ctx, &sum)
 		// What a tag names, and what the chain is, may have changed between two
 		// answers.
-		again := errors.Is(err, errMoved) || (errors.Is(err, ErrFinalChanged) || stale(err)) && try < 2
+		again := errors.Is(err, errMoved) || (errors.Is(err, ErrFinalChanged) || errors.Is(err, errTagElsewhere) || stale(err)) && try < 2
 		if !again {
 			return sum, err
 		}
@@ -190,6 +218,9 @@ func (s *Scanner) pass(ctx context.Context, sum *Summary) error {
 	sum.Dissent, sum.Unagreed, sum.Uncompared = nil, nil, nil
 	st, err := s.begin(ctx)
 	if err != nil {
+		return err
+	}
+	if err := s.checkFinal(ctx, st, sum); err != nil {
 		return err
 	}
 	// The tags come first, so that they stand at or below the head.
@@ -209,10 +240,19 @@ func (s *Scanner) pass(ctx context.Context, sum *Summary) error {
 	sum.noteRange(st.cursor.Head+1, st.cursor.Head)
 	sum.Behind = to < st.cursor.Head
 	if !sum.Behind {
+		if err := s.judge(ctx, st, &tags, head, sum); err != nil {
+			return err
+		}
 		if err := s.read(ctx, &st, to, sum); err != nil {
 			return err
 		}
 		if err := s.settle(ctx, &st, tags, sum); err != nil {
+			return err
+		}
+		if err := s.end(ctx, st, wallet.AlarmTag, sum); err != nil {
+			return err
+		}
+		if err := s.backup(ctx, &st, tags, sum); err != nil {
 			return err
 		}
 	}
@@ -240,6 +280,7 @@ type state struct {
 	chain  wallet.Chain
 	cursor store.Cursor
 	keep   uint64 // hashes of blocks from there on are kept
+	alarms []wallet.Alarm
 }
 
 // base is the block before the first that is read. It is read for its hash
@@ -253,6 +294,9 @@ func (s *Scanner) begin(ctx context.Context) (state, error) {
 	known := false
 	err := s.db.View(ctx, func(tx store.Tx) (err error) {
 		if st.chain, err = store.Chain(tx, s.id); err != nil {
+			return err
+		}
+		if st.alarms, err = store.Alarms(tx, s.id); err != nil {
 			return err
 		}
 		st.cursor, known, err = store.ReadCursor(tx, s.id)
@@ -270,7 +314,7 @@ func (s *Scanner) begin(ctx context.Context) (state, error) {
 	if err != nil {
 		return st, err
 	}
-	st.cursor = store.Cursor{Head: n, HeadHash: h.Hash(), Credited: n, FinalHash: st.chain.GenesisHash}
+	st.cursor = store.Cursor{Head: n, HeadHash: h.Hash(), Credited: n, FinalHash: st.chain.GenesisHash, Reread: n}
 	return st, s.db.Update(ctx, func(tx store.Tx) error {
 		if _, ok, err := store.ReadCursor(tx, s.id); err != nil || ok {
 			return cmp.Or(err, errMoved)

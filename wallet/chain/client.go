@@ -187,7 +187,7 @@ func (c *Client) do(ctx context.Context, method string, fn func(ctx context.Cont
 		}
 		errs = errs[:0]
 		again, asked := false, false
-		for _, ep := range c.order() {
+		for _, ep := range c.order(ctx) {
 			if d := ep.silence(time.Now()); d > 0 {
 				errs, again = append(errs, ep.describe(method, ep.silent(d))), true
 				continue
@@ -276,12 +276,18 @@ func (c *Client) pause(ctx context.Context, round int) error {
 // before another one is asked instead.
 const longWait = 100 * time.Millisecond
 
-// order lists the endpoints as configured, but last those that failed just now,
-// and before them those whose limit makes a request wait.
-func (c *Client) order() []*endpoint {
+// order lists the endpoints as configured, or the other way round for
+// PreferLast, but last those that failed just now, and before them those whose
+// limit makes a request wait.
+func (c *Client) order(ctx context.Context) []*endpoint {
 	now := time.Now()
+	endpoints := c.endpoints
+	if prefersLast(ctx) {
+		endpoints = slices.Clone(endpoints)
+		slices.Reverse(endpoints)
+	}
 	var ready, waiting, resting []*endpoint
-	for _, ep := range c.endpoints {
+	for _, ep := range endpoints {
 		switch {
 		case ep.resting(now):
 			resting = append(resting, ep)

@@ -63,6 +63,9 @@ const (
 	DoubtForeign DoubtKind = "foreign"
 	// DoubtAmount: the payment is mined, and the token logged something else.
 	DoubtAmount DoubtKind = "amount"
+	// DoubtVanished: the transaction was booked as final, and its block left the
+	// chain all the same.
+	DoubtVanished DoubtKind = "vanished"
 )
 
 // Doubt is a slot whose story the store cannot tell alone.
@@ -96,6 +99,12 @@ func Doubts(tx store.Tx, chain uint64, nonces map[common.Address]uint64) (list [
 			list = append(list, d)
 		}
 		return err
+	}
+	if list, err = s.vanished(c.Final); err != nil {
+		return nil, err
+	}
+	for _, d := range list {
+		seen[d.Slot] = true
 	}
 	mined, err := store.UnsettledMined(tx, chain, 0, max(c.Head, c.Final))
 	if err != nil {
@@ -238,6 +247,11 @@ func Accept(tx store.Tx, slot wallet.Slot, withdrawal string, now time.Time) (At
 		return a, err
 	}
 	s := &settler{tx: tx, now: now, chain: slot.ChainID}
+	if _, vanished, err := store.VanishedAt(tx, slot); err != nil {
+		return a, err
+	} else if vanished {
+		return a, wallet.WithHint(wallet.As(wallet.ErrRefused, "nonce %d of %s was booked as final in a block that left the chain", slot.Nonce, slot.Sender), "airlock resolve tells what to do")
+	}
 	d, ok, err := s.doubt(slot, c.Final)
 	switch {
 	case err != nil:

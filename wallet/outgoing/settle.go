@@ -156,19 +156,33 @@ func statusBefore(o *wallet.Outgoing) wallet.WithdrawalStatus {
 }
 
 // Ripe lists what was mined at or below the final block and is not booked, in
-// the order of the blocks. It is empty before the first scan.
+// the order of the blocks, then what was mined again after it was booked. It is
+// empty before the first scan, and while a block that was final is another one.
 func Ripe(tx store.Tx, chain uint64) ([]wallet.Mined, error) {
-	c, ok, err := store.ReadCursor(tx, chain)
+	c, ok, err := finalTo(tx, chain)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return store.UnsettledMined(tx, chain, 0, c.Final)
+	list, err := store.UnsettledMined(tx, chain, 0, c.Final)
+	if err != nil {
+		return nil, err
+	}
+	again, err := minedAgain(tx, chain, c.Final)
+	return append(list, again...), err
+}
+
+// finalTo is the cursor of a chain whose final block can be settled by.
+func finalTo(tx store.Tx, chain uint64) (c store.Cursor, ok bool, err error) {
+	if _, changed, err := store.Alarm(tx, chain, wallet.AlarmFinal); err != nil || changed {
+		return c, false, err
+	}
+	return store.ReadCursor(tx, chain)
 }
 
 // Settle books what was mined at slots and is final. What it finds held for a
 // person it leaves as it is. Settling a slot again changes nothing.
 func Settle(tx store.Tx, chain uint64, slots []wallet.Slot, now time.Time) (p Progress, err error) {
-	c, ok, err := store.ReadCursor(tx, chain)
+	c, ok, err := finalTo(tx, chain)
 	if err != nil || !ok {
 		return p, err
 	}
@@ -178,7 +192,13 @@ func Settle(tx store.Tx, chain uint64, slots []wallet.Slot, now time.Time) (p Pr
 		if err != nil {
 			return p, err
 		}
-		if !ok || m.Settled || m.BlockNumber > c.Final {
+		if ok && m.Settled {
+			if err := s.settleAgain(m, c.Final, &p); err != nil {
+				return p, fmt.Errorf("settle %s (nonce %d of %s) again: %w", m.TxHash, slot.Nonce, slot.Sender, err)
+			}
+			continue
+		}
+		if !ok || m.BlockNumber > c.Final {
 			continue
 		}
 		if err := s.settle(m, &p); err != nil {

@@ -46,9 +46,10 @@ type EndpointReport struct {
 	Compared  uint64       `json:"compared_block"`
 	Hash      *common.Hash `json:"hash"` // of the block that is compared
 
-	reference *common.Hash // what the endpoint with the highest head has there
-	final     *common.Hash // at the last block that scan knows to be final
-	foreign   bool
+	safeTime, finalTime uint64       // of the blocks at the tags
+	reference           *common.Hash // what the endpoint with the highest head has there
+	final               *common.Hash // at the last block that scan knows to be final
+	foreign             bool
 }
 
 // Examination is how the endpoints of a chain are, beside what the home knows.
@@ -77,6 +78,7 @@ const (
 	FindDiffer      = "endpoints-differ"
 	FindFinal       = "final-block-differs"
 	FindNoAddress   = "address-missing"
+	FindStalled     = string(wallet.AlarmStalled)
 )
 
 // Reachable reports whether any endpoint answers.
@@ -85,13 +87,21 @@ func (x *Examination) Reachable() bool { return x.Reference != "" }
 // Examine asks every endpoint of a chain of its own, compares what they say with
 // each other and with what the home knows, and looks whether the home has the
 // addresses that every chain needs. Endpoints that do not answer are findings,
-// not errors.
-func Examine(ctx context.Context, db store.DB, c wallet.Chain, endpoints []Endpoint, now time.Time) (Examination, error) {
+// not errors, and so are the alarms of scanning. limit is how far the block at a
+// tag that the chain's settings use may lie below the head; below 0 any.
+func Examine(ctx context.Context, db store.DB, c wallet.Chain, endpoints []Endpoint, limit time.Duration, now time.Time) (Examination, error) {
 	x := Examination{ChainID: c.ID, Genesis: c.GenesisHash, Endpoints: make([]EndpointReport, len(endpoints)), Findings: []Finding{}}
 	var cursor store.Cursor
 	if err := db.View(ctx, func(tx store.Tx) (err error) {
 		if cursor, _, err = store.ReadCursor(tx, c.ID); err != nil {
 			return err
+		}
+		alarms, err := store.Alarms(tx, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, a := range alarms {
+			x.find(true, string(a.Code), a.Hint, "scan raised an alarm at %s: %s", a.Since.UTC().Format(time.RFC3339), a.Text)
 		}
 		for _, role := range []wallet.Role{wallet.PayoutRole, wallet.GasRole, wallet.TreasuryRole} {
 			if _, ok, err := store.AddressAt(tx, role, 0); err != nil {
@@ -119,7 +129,7 @@ func Examine(ctx context.Context, db store.DB, c wallet.Chain, endpoints []Endpo
 	if ctx.Err() != nil {
 		return x, ctx.Err()
 	}
-	x.judge(c, cursor, now)
+	x.judge(c, cursor, limit, now)
 	return x, nil
 }
 
@@ -141,10 +151,10 @@ func (r *EndpointReport) ask(ctx context.Context, ep Endpoint, cursor store.Curs
 	r.HeadTime = time.Unix(int64(head.Time), 0).UTC()
 	r.Compared = r.Head - min(settled, r.Head)
 	if h, err := node.SafeHeader(ctx); err == nil {
-		r.Safe = number(h)
+		r.Safe, r.safeTime = number(h), h.Time
 	}
 	if h, err := node.FinalizedHeader(ctx); err == nil {
-		r.Finalized = number(h)
+		r.Finalized, r.finalTime = number(h), h.Time
 	}
 	r.Hash = r.hash(ctx, node, r.Compared)
 	if cursor.FinalHash != (common.Hash{}) && cursor.Final <= r.Head {
@@ -195,7 +205,7 @@ func (x *Examination) find(severe bool, code, hint, text string, args ...any) {
 }
 
 // judge draws the findings. It does no I/O.
-func (x *Examination) judge(c wallet.Chain, cursor store.Cursor, now time.Time) {
+func (x *Examination) judge(c wallet.Chain, cursor store.Cursor, limit time.Duration, now time.Time) {
 	if len(x.Endpoints) == 1 {
 		x.find(false, FindOneEndpoint, "add one that other people run, to config.toml or the file that it names",
 			"%s is the only endpoint: it alone says which chain is the right one", x.Endpoints[0].Host)
@@ -219,6 +229,7 @@ func (x *Examination) judge(c wallet.Chain, cursor store.Cursor, now time.Time) 
 			x.find(false, FindNoTag, "where no endpoint has one, nothing is credited",
 				"%s knows no %s block, and deposits are credited at that", r.Host, c.Finality.Tag)
 		}
+		x.judgeTags(c, &r, limit)
 		if r.Hash != nil && r.reference != nil && *r.Hash != *r.reference {
 			x.find(true, FindDiffer, "airlock halt stops building and sending; find out, from a block explorer or a third endpoint, which of them is right, and remove the other",
 				"at block %d %s says %s, and %s says %s", r.Compared, r.Host, r.Hash, x.Reference, r.reference)
@@ -226,6 +237,27 @@ func (x *Examination) judge(c wallet.Chain, cursor store.Cursor, now time.Time) 
 		if r.final != nil && *r.final != cursor.FinalHash {
 			x.find(true, FindFinal, "airlock halt stops building and sending; a final block does not change, so somebody is wrong: the endpoint now, or one that scan asked before",
 				"at block %d %s says %s, and scan took %s for final", cursor.Final, r.Host, r.final, cursor.FinalHash)
+		}
+	}
+}
+
+// judgeTags finds tags that stand too far below an endpoint's head.
+func (x *Examination) judgeTags(c wallet.Chain, r *EndpointReport, limit time.Duration) {
+	for _, tag := range []struct {
+		name   string
+		number *uint64
+		time   uint64
+		used   bool
+	}{
+		{"safe", r.Safe, r.safeTime, c.Finality.Tag == "safe"},
+		{"finalized", r.Finalized, r.finalTime, true},
+	} {
+		if !tag.used || tag.number == nil || *tag.number == 0 || limit < 0 {
+			continue
+		}
+		if age := wallet.BlocksApart(tag.time, uint64(max(r.HeadTime.Unix(), 0))); age > limit { //nolint:gosec // not negative
+			x.find(true, FindStalled, "find out whether the chain's finality stopped or this node lost its consensus client; finality_alarm in config.toml sets the limit",
+				"the %s block of %s is %d, %s before its head", tag.name, r.Host, *tag.number, age)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (w *ward) examine() reconcile.Examination {
 			return chain.Dial(ctx, chain.Options{ChainID: w.id, Genesis: w.chain.GenesisHash, URLs: []string{p.URL + "/SECRET?k=SECRET"}, Attempts: 1})
 		}})
 	}
-	x, err := reconcile.Examine(w.ctx, w.db, w.chain, list, w.now)
+	x, err := reconcile.Examine(w.ctx, w.db, w.chain, list, wallet.DefaultFinalityAlarm, w.now)
 	w.ok(err)
 	return x
 }
@@ -126,7 +126,7 @@ func TestExamineAlone(t *testing.T) {
 	}
 	empty, err := bolt.Create(w.ctx, filepath.Join(t.TempDir(), "airlock.db"))
 	w.ok(err)
-	x, err := reconcile.Examine(w.ctx, empty, w.chain, nil, w.now)
+	x, err := reconcile.Examine(w.ctx, empty, w.chain, nil, wallet.DefaultFinalityAlarm, w.now)
 	w.ok(err)
 	if x.Reachable() || len(x.Findings) != 3 || x.Findings[0].Code != reconcile.FindNoAddress || !x.Findings[0].Severe {
 		t.Errorf("found %+v", x)

@@ -50,6 +50,16 @@ func (g *glance) readStore(tx store.Tx) error {
 		}
 		g.Unsettled = len(mined)
 	}
+	alarms, err := store.Alarms(tx, g.ChainID)
+	if err != nil {
+		return err
+	}
+	g.Alarms = append(g.Alarms, alarms...)
+	vanished, err := store.AllVanished(tx, g.ChainID)
+	if err != nil {
+		return err
+	}
+	g.Vanished = len(vanished)
 	for _, read := range []func(store.Tx) error{g.readCounts, g.readWithdrawals, g.readOutgoing, g.readHolders, g.readOutbox} {
 		if err := read(tx); err != nil {
 			return err

@@ -20,6 +20,9 @@ func (g *glance) judge(marks Marks) {
 		g.warn(WarnHalted, "airlock resume lets it go on, once the reason is gone",
 			"the home is halted since %s: %s", g.Halted.Since.UTC().Format(time.RFC3339), g.Halted.Reason)
 	}
+	for _, a := range g.Alarms {
+		g.warn(string(a.Code), a.Hint, "alarm since %s: %s", a.Since.UTC().Format(time.RFC3339), a.Text)
+	}
 	if !g.Chain.Reachable {
 		g.warn(WarnUnreachable, "balances below are the ledger's; airlock chain list shows the endpoints",
 			"the chain cannot be reached: %s", g.Chain.Error)
@@ -37,6 +40,10 @@ func (g *glance) judge(marks Marks) {
 	if g.Unexplained > 0 {
 		g.warn(WarnUnexplained, "airlock resolve shows and attributes them; nothing is built for their senders until then",
 			"%s not made by airlock", several(g.Unexplained, "transaction of our addresses was", "transactions of our addresses were"))
+	}
+	if g.Vanished > 0 {
+		g.warn(WarnVanished, "airlock resolve shows them; they keep their nonces, pay nothing in their place",
+			"%s booked as final in a block that left the chain", several(g.Vanished, "transaction was", "transactions were"))
 	}
 	if g.Unsettled > 0 {
 		g.warn(WarnUnsettled, "airlock confirm settles them",

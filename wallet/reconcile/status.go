@@ -41,9 +41,10 @@ type Status struct {
 	Name    string    `json:"name,omitzero"`
 	Time    time.Time `json:"time"`
 
-	Halted *store.Halt `json:"halted"`
-	Scan   *ScanStatus `json:"scan"`  // null before the first scan
-	Chain  ChainStatus `json:"chain"` // as its nodes show it
+	Halted *store.Halt    `json:"halted"`
+	Alarms []wallet.Alarm `json:"alarms"` // as scanning saw them last
+	Scan   *ScanStatus    `json:"scan"`   // null before the first scan
+	Chain  ChainStatus    `json:"chain"`  // as its nodes show it
 
 	Addresses   map[string]uint64               `json:"addresses"` // by role
 	Unopened    int                             `json:"unopened"`  // opening balances to be read
@@ -53,6 +54,7 @@ type Status struct {
 	Batches     []OpenBatch                     `json:"batches"`     // those with transactions that are not mined
 	Unsettled   int                             `json:"unsettled"`   // mined at or below the final block and not booked
 	Unexplained int                             `json:"unexplained"` // mined, and not made or attributed here
+	Vanished    int                             `json:"vanished"`    // booked as final in a block that left the chain
 	Funds       []Fund                          `json:"funds"`
 	Frozen      int                             `json:"frozen_accounts"`
 	Outbox      map[wallet.DeliveryStatus]int   `json:"outbox"` // deliveries that are not done
@@ -113,7 +115,7 @@ type Warning struct {
 	Hint string `json:"hint,omitzero"`
 }
 
-// The codes of warnings.
+// The codes of warnings, beside those of alarms.
 const (
 	WarnHalted      = "halted"
 	WarnNotScanned  = "not-scanned"
@@ -128,6 +130,7 @@ const (
 	WarnRefused     = "transactions-refused"
 	WarnUnsettled   = "unsettled"
 	WarnUnexplained = "unexplained"
+	WarnVanished    = "vanished"
 	WarnFrozen      = "frozen-accounts"
 	WarnOutboxDead  = "outbox-dead"
 )
@@ -149,7 +152,7 @@ func ReadStatus(ctx context.Context, db store.DB, chainID uint64, chain StatusCh
 			ChainID: chainID, Time: now.UTC(),
 			Addresses: map[string]uint64{}, Withdrawals: map[wallet.WithdrawalStatus]int{},
 			Outgoing: map[wallet.OutgoingState]int{}, Outbox: map[wallet.DeliveryStatus]int{},
-			Batches: []OpenBatch{}, Funds: []Fund{}, Warnings: []Warning{},
+			Alarms: []wallet.Alarm{}, Batches: []OpenBatch{}, Funds: []Fund{}, Warnings: []Warning{},
 		},
 		needs: map[wallet.AssetID]wallet.Amount{}, assets: map[wallet.AssetID]wallet.Asset{},
 		balances: map[store.Place]wallet.Amount{}, holders: map[wallet.Role]wallet.Address{},

@@ -16,9 +16,11 @@ type Cursor struct {
 	// Credited is the last block whose deposits were confirmed.
 	Credited uint64 `json:"credited"`
 	// Final is the last block known beyond reorg: funds may be released for
-	// what was mined up to it. It never goes back.
+	// what was mined up to it. It never goes back by itself.
 	Final     uint64      `json:"final"`
 	FinalHash common.Hash `json:"final_hash"`
+	// Reread is the last block behind the final one that was read a second time.
+	Reread uint64 `json:"reread,omitzero"`
 }
 
 // PutChain adds or replaces a chain of the home.

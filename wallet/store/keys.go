@@ -33,6 +33,9 @@ const (
 	tMinedOpen  = "mined.open" // chain, block, sender, nonce -> empty: not settled
 	tOutflow    = "outflow"    // chain, block, transaction hash, position, path -> Outflow: not booked
 
+	tAlarm = "alarm" // chain, code -> wallet.Alarm: it stands
+	tGone  = "gone"  // chain, sender, nonce -> Vanished: settled in a block that left the chain
+
 	tUnknown    = "unk"     // chain, contract, block -> wallet.UnknownToken
 	tUnknownBlk = "unk.blk" // chain, block, contract -> empty
 	tUnproven   = "unprov"  // chain, block, address -> wallet.UnprovenCoin

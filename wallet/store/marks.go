@@ -1,6 +1,9 @@
 package store
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/ethereum/go-ethereum/common"
 )
 
@@ -31,4 +34,24 @@ func FollowedFrom(tx Tx, chain, n uint64) (at uint64, hash common.Hash, ok bool,
 		}
 	}
 	return at, hash, ok, nil
+}
+
+// Followed calls fn for every block up to and including n whose hash is
+// remembered, lowest first.
+func Followed(tx Tx, chain, n uint64, fn func(n uint64, hash common.Hash)) error {
+	known := map[uint64]common.Hash{}
+	for _, table := range []string{tBlock, tBlockMark} {
+		prefix := keyOf(table, chain)
+		err := tx.Scan(Range{From: prefix, To: keyOf(table, chain, n+1)}, func(k, raw []byte) error {
+			known[number(k[len(prefix):])] = common.BytesToHash(raw)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, at := range slices.Sorted(maps.Keys(known)) {
+		fn(at, known[at])
+	}
+	return nil
 }

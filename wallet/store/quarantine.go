@@ -57,6 +57,11 @@ func PutUnprovenCoin(tx Tx, u wallet.UnprovenCoin) error {
 	return put(tx, keyOf(tUnproven, u.ChainID, u.BlockNumber, u.Address), u)
 }
 
+// HasUnprovenCoin reports whether coin of a block and address is recorded.
+func HasUnprovenCoin(tx Tx, chain, block uint64, a common.Address) (bool, error) {
+	return has(tx, keyOf(tUnproven, chain, block, a))
+}
+
 // DeleteUnprovenCoin forgets it: it was proven, or its block left the chain.
 func DeleteUnprovenCoin(tx Tx, chain, block uint64, a common.Address) error {
 	return tx.Delete(keyOf(tUnproven, chain, block, a))

@@ -14,8 +14,9 @@ type Place struct {
 
 // Unbooked sums, for each place of ours on a chain, what scanning saw move there
 // in blocks up to and including upTo and what is not in the ledger yet: pending
-// deposits, unsettled transactions of ours with their gas, and outflows. Added
-// to the ledger, it is what must lie there on chain.
+// deposits, unsettled transactions of ours with their gas, and outflows. What is
+// in the ledger and vanished from the chain counts the other way round. Added to
+// the ledger, it is what must lie there on chain.
 func Unbooked(tx Tx, chain, upTo uint64) (map[Place]wallet.Amount, error) {
 	sums := map[Place]wallet.Amount{}
 	err := unbookedIn(tx, chain, 0, upTo, func(_ uint64, p Place, amount wallet.Amount) {
@@ -56,6 +57,35 @@ func unbookedIn(tx Tx, chain, from, to uint64, each func(block uint64, p Place, 
 			return err
 		}
 	}
+	return u.addVanished(from, to)
+}
+
+// addVanished takes away what transactions moved that were booked in a block
+// that left the chain, and adds what was mined at their slots since.
+func (u *unbooked) addVanished(from, to uint64) error {
+	all, err := AllVanished(u.tx, u.chain)
+	if err != nil {
+		return err
+	}
+	within := func(n uint64) bool { return from <= n && n <= to }
+	for _, v := range all {
+		old, ok, err := MinedAt(u.tx, v.Slot)
+		if err != nil {
+			return err
+		}
+		if ok && within(old.BlockNumber) {
+			booked := unbooked{tx: u.tx, chain: u.chain, block: old.BlockNumber, settled: true, each: func(n uint64, p Place, a wallet.Amount) { u.each(n, p, a.Neg()) }}
+			if err := booked.addMined(old); err != nil {
+				return err
+			}
+		}
+		if v.Found != nil && within(v.Found.BlockNumber) {
+			u.block = v.Found.BlockNumber
+			if err := u.addMined(*v.Found); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -64,6 +94,9 @@ type unbooked struct {
 	chain uint64
 	block uint64 // in which it moved
 	each  func(block uint64, p Place, amount wallet.Amount)
+	// settled says that what is summed was booked: a deposit that it brought was
+	// booked on its own, even if that was undone since.
+	settled bool
 }
 
 func (u *unbooked) add(at common.Address, asset wallet.AssetID, amount wallet.Amount) {
@@ -113,7 +146,7 @@ func (u *unbooked) addMined(m wallet.Mined) error {
 // recorded as a deposit.
 func (u *unbooked) unlessDeposit(id string, to common.Address) (common.Address, error) {
 	d, ok, err := Deposit(u.tx, id)
-	if ok && d.Status != wallet.DepositOrphaned {
+	if ok && (u.settled || d.Status != wallet.DepositOrphaned) {
 		to = wallet.Outside
 	}
 	return to, err

@@ -33,6 +33,11 @@ type ChainConfig struct {
 	// CompareBlocks is within how many blocks the coin on all addresses is
 	// compared with the books; 0 is never. Without it scanning chooses.
 	CompareBlocks *uint32 `toml:"compare_blocks,omitempty"`
+	// FinalityAlarm is how far the final block may lie below the head, as Go
+	// writes durations; "0" any. BackupBlocks is how many final blocks a scan
+	// reads a second time at most; 0 none.
+	FinalityAlarm string  `toml:"finality_alarm,omitempty"`
+	BackupBlocks  *uint32 `toml:"backup_blocks,omitempty"`
 }
 
 const configHead = `# How this home reaches its chains. URLs may hold keys: keep this file to

@@ -69,7 +69,11 @@ func runDoctor(ctx context.Context, s *Station) error {
 		if err != nil && len(cfg.Chains) > 0 {
 			r.find(findSettings, "chain %d: %s", c.ID, err)
 		}
-		x, err := reconcile.Examine(ctx, s.Store(), c, endpoints(c, urls), s.Now())
+		limit, err := cfg.finalityAlarm(c.ID)
+		if err != nil {
+			r.find(findSettings, "%s", err)
+		}
+		x, err := reconcile.Examine(ctx, s.Store(), c, endpoints(c, urls), limit, s.Now())
 		if err != nil {
 			return err
 		}

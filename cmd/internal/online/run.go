@@ -24,7 +24,8 @@ Each line on stderr begins with the command that it comes from.
 
 What may pass by itself, such as an endpoint that is out of reach, a quorum that
 is missing or a store that is busy, stops none of them: it is told and tried
-again. What needs a person, such as a final block that changed, ends all three.
+again. Alarms are told when they begin, change and end. What is wrong for good,
+such as an endpoint of another chain, ends all three.
 
 SIGINT and SIGTERM end it with exit code 0. Nothing is lost by that, or by any
 other end. It works on one chain of the home; other commands, also another run,

@@ -26,6 +26,7 @@ func newScan(s *Station) *cobra.Command {
 	var (
 		follow bool
 		again  scanRange
+		risks  []string
 	)
 	c := &cobra.Command{
 		Use:   "scan",
@@ -44,24 +45,42 @@ is one over WebSocket. What may pass by itself, such as an endpoint or a quorum
 that is missing, is told and tried again.
 
 With --from it reads old blocks again and records what is missing: after a token
-was added, for example. What is right does not change.`,
+was added, for example. What is right does not change.
+
+Blocks that became final are read a second time, from another endpoint where
+there is one. What only that finds is recorded, credited, and an alarm. So is a
+chain whose final block is too old (finality_alarm in config.toml, 1h): nothing
+is credited by it. Alarms are shown by status until they are over; while one
+stands the exit code is 1, and following goes on.
+
+A final block that is another one now stops everything on that chain until the
+endpoints have the old one again. Where the chain really changed,
+--accept-risk=` + scanner.RiskFinalChanged + ` follows it: deposits in the blocks that left are
+orphaned and taken back, accounts that have spent them are frozen.`,
 		Example: `  airlock scan
   airlock scan --follow
   airlock scan --from 19000000 --to 19001000`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			accept, err := acceptRisk(risks, scanner.RiskFinalChanged)
+			if err != nil {
+				return err
+			}
 			again.set = c.Flags().Changed("from")
 			switch {
 			case again.set && follow:
 				return wallet.As(wallet.ErrUsage, "--from reads old blocks, --follow new ones: give one of them")
 			case !again.set && c.Flags().Changed("to"):
 				return wallet.As(wallet.ErrUsage, "--to wants --from")
+			case accept && (follow || again.set):
+				return wallet.As(wallet.ErrUsage, "--accept-risk goes with a scan to the head: leave out --follow and --from")
 			}
-			return runScan(c.Context(), s, follow, again)
+			return runScan(c.Context(), s, follow, accept, again)
 		},
 	}
 	c.Flags().BoolVar(&follow, "follow", false, "go on until interrupted")
 	c.Flags().Uint64Var(&again.from, "from", 0, "read again from this `block` on")
 	c.Flags().Uint64Var(&again.to, "to", 0, "read again up to this `block`; 0 for all that was read")
+	addRiskFlag(c, &risks, scanner.RiskFinalChanged)
 	return c
 }
 
@@ -88,6 +107,11 @@ type scanResult struct {
 	Dissent []dissentRow `json:"dissent"`
 	// Unagreed is why nothing was credited although something was due, or empty.
 	Unagreed string `json:"unagreed"`
+	// Alarms are those that stand, Cleared those that this scan ended, and Found
+	// is what only the second reading found.
+	Alarms  []wallet.Alarm  `json:"alarms"`
+	Cleared []wallet.Alarm  `json:"cleared"`
+	Found   []scanner.Found `json:"found"`
 }
 
 // dissentRow is an endpoint that contradicts others.
@@ -106,6 +130,7 @@ func newScanResult(chainID uint64, sum scanner.Summary) scanResult {
 		"",
 		[]dissentRow{},
 		"",
+		append([]wallet.Alarm{}, sum.Alarms...), append([]wallet.Alarm{}, sum.Cleared...), append([]scanner.Found{}, sum.Found...),
 	}
 	for _, v := range sum.Dissent {
 		for _, d := range v.Differ {
@@ -121,7 +146,7 @@ func newScanResult(chainID uint64, sum scanner.Summary) scanResult {
 	return r
 }
 
-func runScan(ctx context.Context, s *Station, follow bool, again scanRange) error {
+func runScan(ctx context.Context, s *Station, follow, accept bool, again scanRange) error {
 	if follow {
 		id, sum, err := followScan(ctx, s)
 		if err != nil {
@@ -140,26 +165,32 @@ func runScan(ctx context.Context, s *Station, follow bool, again scanRange) erro
 		return err
 	}
 	var sum scanner.Summary
-	if again.set {
+	switch {
+	case again.set:
 		sum, err = scan.Rescan(ctx, again.from, again.to)
-	} else {
+	case accept:
+		sum, err = scan.AcceptFinal(ctx)
+	default:
 		sum, err = scan.Pass(ctx)
 	}
 	bar.end()
 	warnScan(s, sum)
-	if err != nil && sum.Unagreed == nil {
+	noteEnded(s, sum.Cleared)
+	var alarm *wallet.AlarmError
+	if !errors.As(err, &alarm) && !errors.Is(err, scanner.ErrFinalChanged) {
+		alarmsTold{}.note(s, sum.Alarms)
+	}
+	if err != nil && sum.Unagreed == nil && len(sum.Alarms) == 0 {
 		return err
 	}
-	// Without a quorum blocks were read all the same.
+	// Without a quorum, and under an alarm, blocks were read all the same.
 	return errors.Join(printScan(s, c.ID, sum), err)
 }
 
 func (s *Station) scanner(c wallet.Chain, client *chain.Client, progress func(done, total uint64)) (*scanner.Scanner, error) {
-	cfg, err := s.Config()
-	if err != nil {
-		return nil, err
-	}
-	return scanner.New(s.Store(), client, c.ID, scanner.Options{Now: s.Now, Progress: progress, CompareBlocks: cfg.compareBlocks(c.ID)}), nil
+	o, err := s.scanOptions(c.ID)
+	o.Progress = progress
+	return scanner.New(s.Store(), client, c.ID, o), err
 }
 
 func printScan(s *Station, id uint64, sum scanner.Summary) error {
@@ -184,12 +215,18 @@ func followScan(ctx context.Context, s *Station) (id uint64, total scanner.Summa
 	if err != nil {
 		return c.ID, total, err
 	}
+	told := alarmsTold{}
 	err = scan.Follow(ctx, func(sum scanner.Summary, err error) error {
 		bar.end()
 		warnScan(s, sum)
+		noteEnded(s, sum.Cleared)
+		told.note(s, sum.Alarms)
 		total = total.Plus(sum)
+		var alarm *wallet.AlarmError
 		switch {
-		case err == nil:
+		case errors.Is(err, scanner.ErrFinalChanged): // which is an alarm
+			return nil
+		case err == nil, errors.As(err, &alarm):
 			if sum.Blocks > 0 || sum.Confirmed > 0 || sum.Orphaned > 0 {
 				s.Note("%s", scanLine(sum))
 			}
