@@ -352,3 +352,38 @@ func TestHostileTraces(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkMoves decodes the trace of a block of 200 transactions of 31 calls
+// each, ten of which move coin, with 100 bytes of input.
+func BenchmarkMoves(b *testing.B) {
+	block := traced(200)
+	var roots []*told
+	for range block.Txs {
+		root := &told{kind: "CALL", from: common.Address{1}, to: common.Address{2}}
+		for range 10 {
+			root.calls = append(root.calls, &told{kind: "DELEGATECALL", from: common.Address{2}, to: common.Address{3}, wei: 5, calls: []*told{
+				{kind: "PRECOMPILE", from: common.Address{2}, to: common.Address{19: 1}},
+				{kind: "CALL", from: common.Address{2}, to: common.Address{4}, wei: 5},
+			}})
+		}
+		roots = append(roots, root)
+	}
+	nested, flat := answers(block, true, roots)
+	input := []byte(`"input":"0x` + strings.Repeat("ab", 100) + `"`)
+	nested = bytes.ReplaceAll(nested, []byte(`"input":"0x00ff"`), input)
+	flat = bytes.ReplaceAll(flat, []byte(`"input":"0x00"`), input)
+	for form, c := range map[string]struct {
+		read   func(*Block, []byte) ([]Move, error)
+		answer []byte
+	}{"nested": {nestedMoves, nested}, "flat": {flatMoves, flat}} {
+		b.Run(form, func(b *testing.B) {
+			b.SetBytes(int64(len(c.answer)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if moves, err := c.read(block, c.answer); err != nil || len(moves) != 2000 {
+					b.Fatal(len(moves), err)
+				}
+			}
+		})
+	}
+}
