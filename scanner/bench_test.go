@@ -309,18 +309,7 @@ func (r *recording) store(b *testing.B, addresses int) string {
 	path := filepath.Join(r.dir, fmt.Sprintf("%d.db", addresses))
 	db, err := bolt.Create(ctx, path)
 	fatal(b, err)
-	const step = 20_000
-	for from := 0; from < addresses; from += step {
-		fatal(b, db.Update(ctx, func(tx store.Tx) error {
-			for i := from; i < min(from+step, addresses); i++ {
-				a := wallet.Address{Address: benchAddress(i), Account: fmt.Sprint("a", i), Path: wallet.Path{Index: uint32(i)}} //nolint:gosec // small
-				if err := store.AddAddress(tx, a); err != nil {
-					return err
-				}
-			}
-			return nil
-		}))
-	}
+	addAddresses(b, db, addresses)
 	fatal(b, db.Update(ctx, func(tx store.Tx) error {
 		// After the addresses, so that no opening balances are read.
 		if err := store.PutChain(tx, wallet.Chain{
@@ -333,6 +322,23 @@ func (r *recording) store(b *testing.B, addresses int) string {
 	}))
 	r.stores[addresses] = path
 	return path
+}
+
+// addAddresses adds addresses, in steps that are small enough for bbolt, which
+// splits pages when it commits.
+func addAddresses(b *testing.B, db store.DB, n int) {
+	const step = 5_000
+	for from := 0; from < n; from += step {
+		fatal(b, db.Update(b.Context(), func(tx store.Tx) error {
+			for i := from; i < min(from+step, n); i++ {
+				a := wallet.Address{Address: benchAddress(i), Account: fmt.Sprint("a", i), Path: wallet.Path{Index: uint32(i)}} //nolint:gosec // small
+				if err := store.AddAddress(tx, a); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
 }
 
 func fatal(b *testing.B, err error) {

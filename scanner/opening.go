@@ -4,18 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
+	"slices"
+	"time"
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/chain"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
-// openStep is how many opening balances are read and booked at a time.
-const openStep = 200
+const (
+	openLanes = 4   // questions about opening balances that are under way at the same time
+	openPart  = 500 // places that one of them asks about
+	// openFor bounds how long opening balances are read before new blocks are.
+	// Nodes forget the state of a block that is old.
+	openFor = 10 * time.Second
+)
+
+// errMore says that a pass has booked opening balances, and must begin anew at
+// the head for the rest.
+var errMore = errors.New("there are more opening balances")
 
 // holding is what the chain says of a place at the cursor's block.
 type holding struct {
@@ -27,22 +40,34 @@ type holding struct {
 
 // open reads and books what lay on addresses before they were watched. It is
 // read at the last block that was read: what lies there, less what the ledger
-// and the records of scanning explain.
+// and the records of scanning explain. It returns errMore if that took so long
+// that the next blocks are due.
 func (s *Scanner) open(ctx context.Context, st state, sum *Summary) error {
+	started, done, total := s.o.Now(), 0, 0
 	for {
 		var list []store.Unopened
 		err := s.db.View(ctx, func(tx store.Tx) (err error) {
-			list, err = store.UnopenedAddresses(tx, s.id, openStep)
+			list, err = store.UnopenedAddresses(tx, s.id, s.o.MaxOpeningsPerStep)
+			if err == nil && total == 0 {
+				total, err = store.CountUnopened(tx, s.id, math.MaxInt)
+			}
 			return err
 		})
-		if err != nil || len(list) == 0 {
+		switch {
+		case err != nil || len(list) == 0:
 			return err
+		case done > 0 && s.o.Now().Sub(started) >= openFor:
+			return errMore
 		}
 		holdings, err := s.holdings(ctx, list, st.cursor.HeadHash)
-		if errors.Is(err, chain.ErrNoState) || errors.Is(err, ethereum.NotFound) {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case (errors.Is(err, chain.ErrNoState) || errors.Is(err, ethereum.NotFound)) && done > 0:
+			return errMore // the state was there before: the block is old now
+		case errors.Is(err, chain.ErrNoState) || errors.Is(err, ethereum.NotFound):
 			return nil // the endpoint is behind; the next pass asks again
-		}
-		if err != nil {
+		case err != nil:
 			return fmt.Errorf("opening balances: %w", err)
 		}
 		booked := 0
@@ -57,36 +82,50 @@ func (s *Scanner) open(ctx context.Context, st state, sum *Summary) error {
 			return err
 		}
 		sum.Openings += booked
+		done += len(list)
+		s.progress(ReadingOpenings, uint64(done), uint64(max(done, total))) //nolint:gosec // counts
 	}
 }
 
 // holdings asks the chain for balances at a block, and for the nonces of the
 // coin's places.
 func (s *Scanner) holdings(ctx context.Context, list []store.Unopened, block common.Hash) ([]holding, error) {
-	var all []holding
-	groups := map[common.Address][]common.Address{}
-	var order []common.Address
-	for _, u := range list {
-		if groups[u.Asset.Contract] == nil {
-			order = append(order, u.Asset.Contract)
-		}
-		groups[u.Asset.Contract] = append(groups[u.Asset.Contract], u.Address)
+	all := make([]holding, len(list))
+	for i := range list {
+		all[i].Unopened = list[i]
 	}
-	for _, contract := range order {
-		owners := groups[contract]
-		balances, nonces, err := s.balances(ctx, contract, owners, block)
-		if err != nil {
-			return nil, err
+	slices.SortStableFunc(all, func(a, b holding) int { return a.Asset.Contract.Cmp(b.Asset.Contract) })
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(openLanes)
+	for rest := all; len(rest) > 0; {
+		n := 1
+		for n < min(len(rest), openPart) && rest[n].Asset == rest[0].Asset {
+			n++
 		}
-		for i, a := range owners {
-			h := holding{Unopened: store.Unopened{Address: a, Asset: wallet.Token(s.id, contract)}, balance: balances[i]}
-			if nonces != nil {
-				h.nonce = nonces[i]
-			}
-			all = append(all, h)
+		part := rest[:n]
+		rest = rest[n:]
+		g.Go(func() error { return s.ask(ctx, part, block) })
+	}
+	return all, g.Wait()
+}
+
+// ask fills in the balances and nonces of places of one asset.
+func (s *Scanner) ask(ctx context.Context, part []holding, block common.Hash) error {
+	owners := make([]common.Address, len(part))
+	for i := range part {
+		owners[i] = part[i].Address
+	}
+	balances, nonces, err := s.balances(ctx, part[0].Asset.Contract, owners, block)
+	if err != nil {
+		return err
+	}
+	for i := range part {
+		part[i].balance = balances[i]
+		if nonces != nil {
+			part[i].nonce = nonces[i]
 		}
 	}
-	return all, nil
+	return nil
 }
 
 func (s *Scanner) balances(ctx context.Context, contract common.Address, owners []common.Address, block common.Hash) (balances []*big.Int, nonces []uint64, err error) {

@@ -49,9 +49,7 @@ func (s *Scanner) Rescan(ctx context.Context, from, to uint64) (Summary, error) 
 		if from, err = s.again(ctx, from, to, &sum, count); err != nil {
 			return sum, err
 		}
-		if s.o.Progress != nil {
-			s.o.Progress(from-sum.From, to-sum.From+1)
-		}
+		s.progress(ReadingBlocks, from-sum.From, to-sum.From+1)
 	}
 	if news == 0 {
 		if err := s.readOnceMore(ctx, st, &sum); err != nil {

@@ -37,11 +37,14 @@ type Chain interface {
 // Options are the choices for a Scanner.
 type Options struct {
 	Now func() time.Time // nil is time.Now
-	// Progress, if set, hears after each step how many of a pass's blocks are
-	// read.
-	Progress func(done, total uint64)
+	// Progress, if set, hears after each step how much of what a pass is at is
+	// done.
+	Progress func(at Phase, done, total uint64)
 	// MaxBlocksPerStep bounds what one store transaction writes; 0 is 64.
 	MaxBlocksPerStep int
+	// MaxOpeningsPerStep bounds how many opening balances are read and booked at
+	// a time; 0 is 2,000.
+	MaxOpeningsPerStep int
 	// Poll is how often Follow looks for a new head that nobody told of; 0 is
 	// 4 s.
 	Poll time.Duration
@@ -59,6 +62,15 @@ type Options struct {
 	BackupBlocks int
 }
 
+// Phase is what a pass is at, in words to put before a count.
+type Phase string
+
+// The phases of a pass. There may be any number of each.
+const (
+	ReadingBlocks   Phase = "blocks read"
+	ReadingOpenings Phase = "opening balances read"
+)
+
 // Scanner follows one chain of a home.
 type Scanner struct {
 	db    store.DB
@@ -74,6 +86,7 @@ func New(db store.DB, c Chain, chainID uint64, o Options) *Scanner {
 		o.Now = time.Now
 	}
 	o.MaxBlocksPerStep = cmp.Or(o.MaxBlocksPerStep, 64)
+	o.MaxOpeningsPerStep = cmp.Or(o.MaxOpeningsPerStep, 2_000)
 	o.Poll = cmp.Or(o.Poll, 4*time.Second)
 	o.FinalityAlarm = cmp.Or(o.FinalityAlarm, wallet.DefaultFinalityAlarm)
 	o.BackupBlocks = cmp.Or(o.BackupBlocks, defaultBackup)
@@ -170,6 +183,12 @@ func (s *Summary) add(f *Facts) {
 	s.Untraced = firstUntraced(s.Untraced, f.Untraceable)
 }
 
+func (s *Scanner) progress(at Phase, done, total uint64) {
+	if s.o.Progress != nil {
+		s.o.Progress(at, done, total)
+	}
+}
+
 // errMoved says that the chain or the cursor changed while a step was made.
 var errMoved = errors.New("changed meanwhile")
 
@@ -197,8 +216,11 @@ func (s *Scanner) Pass(ctx context.Context) (Summary, error) {
 // passes tries until nothing changes while it reads.
 func (s *Scanner) passes(ctx context.Context) (Summary, error) {
 	var sum Summary
-	for try := range maxRestarts {
+	for try := 0; try < maxRestarts; try++ {
 		err := s.pass(ctx, &sum)
+		if errors.Is(err, errMore) {
+			try, err = -1, errMoved // what it waits for gets less
+		}
 		// What a tag names, and what the chain is, may have changed between two
 		// answers.
 		again := errors.Is(err, errMoved) || (errors.Is(err, ErrFinalChanged) || errors.Is(err, errTagElsewhere) || stale(err)) && try < 2
@@ -387,9 +409,7 @@ func (s *Scanner) read(ctx context.Context, st *state, to uint64, sum *Summary) 
 			return err
 		}
 		step, items = step[:0], 0
-		if s.o.Progress != nil {
-			s.o.Progress(st.cursor.Head-from+1, to-from+1)
-		}
+		s.progress(ReadingBlocks, st.cursor.Head-from+1, to-from+1)
 		return nil
 	}
 	for b, err := range s.chain.Blocks(ctx, from, to) {

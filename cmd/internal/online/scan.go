@@ -187,7 +187,7 @@ func runScan(ctx context.Context, s *Station, follow, accept bool, again scanRan
 	return errors.Join(printScan(s, c.ID, sum), err)
 }
 
-func (s *Station) scanner(c wallet.Chain, client *chain.Client, progress func(done, total uint64)) (*scanner.Scanner, error) {
+func (s *Station) scanner(c wallet.Chain, client *chain.Client, progress func(at scanner.Phase, done, total uint64)) (*scanner.Scanner, error) {
 	o, err := s.scanOptions(c.ID)
 	o.Progress = progress
 	return scanner.New(s.Store(), client, c.ID, o), err
@@ -284,15 +284,17 @@ func warnScan(s *Station, sum scanner.Summary) {
 	}
 }
 
-// scanProgress shows a pass's progress, whose length is known once it began.
+// scanProgress shows how far a pass is with what it is at.
 type scanProgress struct {
 	s   *Station
+	at  scanner.Phase
 	bar *cli.Progress
 }
 
-func (p *scanProgress) show(done, total uint64) {
-	if p.bar == nil {
-		p.bar = p.s.Progress("blocks read", total)
+func (p *scanProgress) show(at scanner.Phase, done, total uint64) {
+	if p.bar == nil || at != p.at {
+		p.end()
+		p.at, p.bar = at, p.s.Progress(string(at), total)
 	}
 	p.bar.Set(done)
 }
