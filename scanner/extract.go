@@ -33,6 +33,10 @@ type Known interface {
 
 // Facts is what a block holds for us.
 type Facts struct {
+	// UnprovenBlock is set where the endpoints' word is all there is for what
+	// the block holds. The deposits in it are marked when they are recorded.
+	UnprovenBlock bool
+
 	Deposits []wallet.Deposit
 	Mined    []wallet.Mined
 	Outflows []store.Outflow
@@ -74,7 +78,7 @@ type extraction struct {
 // Extract finds what a block holds for us. Deposits are given as pending and
 // seen at the given time. It does no I/O but through known.
 func Extract(chainID uint64, b *chain.Block, known Known, seen time.Time) Facts {
-	x := extraction{chain: chainID, block: b, known: known, seen: seen}
+	x := extraction{Facts: Facts{UnprovenBlock: b.Unproven != ""}, chain: chainID, block: b, known: known, seen: seen}
 	for i := range b.Txs {
 		x.transaction(&b.Txs[i])
 	}

@@ -23,6 +23,7 @@ func (s *Scanner) record(tx store.Tx, f *Facts) (deposits int, err error) {
 // and the addresses whose coin left quarantine.
 func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 	for _, d := range f.Deposits {
+		d.Unproven = f.UnprovenBlock
 		is, err := s.recordDeposit(tx, d)
 		if err != nil {
 			return news, err
@@ -129,6 +130,7 @@ type DepositRow struct {
 	BlockNumber uint64               `json:"block_number"`
 	BlockHash   common.Hash          `json:"block_hash"`
 	Status      wallet.DepositStatus `json:"status"`
+	Unproven    bool                 `json:"unproven"` // as wallet.Deposit.Unproven
 }
 
 // RowOf describes a deposit of an asset.
@@ -136,7 +138,7 @@ func RowOf(d wallet.Deposit, a wallet.Asset) DepositRow {
 	return DepositRow{
 		ID: d.ID, ChainID: d.ChainID, Account: d.Account, Address: d.Address.Hex(), From: d.From.Hex(),
 		Asset: d.Asset, Symbol: a.Symbol, Amount: d.Amount, Decimals: a.Decimals, Kind: d.Kind,
-		TxHash: d.TxHash, LogIndex: d.LogIndex, BlockNumber: d.BlockNumber, BlockHash: d.BlockHash, Status: d.Status,
+		TxHash: d.TxHash, LogIndex: d.LogIndex, BlockNumber: d.BlockNumber, BlockHash: d.BlockHash, Status: d.Status, Unproven: d.Unproven,
 	}
 }
 

@@ -108,6 +108,9 @@ type Summary struct {
 	// Unread counts transactions of types that are not known here: ether that
 	// they may have moved was not seen.
 	Unread int
+	// UnprovenBlocks counts blocks whose content is the endpoints' word alone
+	// (chain.Block.Unproven).
+	UnprovenBlocks uint64
 	// Unproven counts coin that moved inside a block by a trace's word and that
 	// no balance proof confirmed, by block and address. It is in no book.
 	Unproven int
@@ -157,6 +160,7 @@ func (s Summary) Plus(next Summary) Summary {
 	sum.Undone += s.Undone
 	sum.Malformed += s.Malformed
 	sum.Unread += s.Unread
+	sum.UnprovenBlocks += s.UnprovenBlocks
 	sum.Unproven += s.Unproven
 	sum.Untraceable += s.Untraceable
 	sum.Untraced = firstUntraced(s.Untraced, next.Untraced)
@@ -178,6 +182,9 @@ func (s *Summary) add(f *Facts) {
 	s.Mined += len(f.Mined)
 	s.Malformed += f.Malformed
 	s.Unread += f.Unread
+	if f.UnprovenBlock {
+		s.UnprovenBlocks++
+	}
 	s.Unproven += len(f.Unproven)
 	s.Untraceable += len(f.Untraceable)
 	s.Untraced = firstUntraced(s.Untraced, f.Untraceable)

@@ -48,7 +48,10 @@ type Deposit struct {
 	BlockNumber uint64        `json:"block_number"`
 	BlockHash   common.Hash   `json:"block_hash"`
 	Status      DepositStatus `json:"status"`
-	SeenAt      time.Time     `json:"seen_at"`
+	// Unproven is set where the chain's settings allow blocks that nobody can
+	// prove, and this deposit was found in one: it is the endpoints' word alone.
+	Unproven bool      `json:"unproven,omitzero"`
+	SeenAt   time.Time `json:"seen_at"`
 }
 
 // DepositID names a deposit so that it survives being mined again in another

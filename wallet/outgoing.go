@@ -121,7 +121,8 @@ type Mined struct {
 	// OtherFee is what the chain took beyond gas × price, where a block's proven
 	// bytes say how much. Scanning leaves it at 0: the blob fee (EIP-4844) and the
 	// rollups' fee for the chain below them depend on the chain's schedule of
-	// forks too. What they took shows as a difference in reconcile.
+	// forks too. What they took shows as a difference in reconcile until a
+	// comparison of balances finds it.
 	OtherFee  Amount     `json:"other_fee,omitzero"`
 	Transfers []Transfer `json:"transfers,omitzero"` // from or to addresses of ours
 	Settled   bool       `json:"settled"`            // booked at finality

@@ -400,6 +400,7 @@ func TestConfig(t *testing.T) {
 	want := []online.ChainConfig{
 		{ID: 1, RPC: []string{"https://node-a.example/KEY", "wss://node-b.example"}},
 		{ID: 8453, RPC: []string{"https://base.example"}},
+		{ID: 42161, RPC: []string{"https://arbitrum-a.example", "https://arbitrum-b.example"}, Unproven: true},
 	}
 	if !reflect.DeepEqual(c.Chains, want) {
 		t.Errorf("read %v, want %v", c.Chains, want)

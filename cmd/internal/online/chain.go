@@ -30,15 +30,24 @@ type chainRow struct {
 	Finality    string    `json:"finality"`
 	SettleDepth uint64    `json:"settle_depth"`
 	Endpoints   []string  `json:"endpoints"` // hosts alone
+	Unproven    bool      `json:"unproven"`  // blocks that cannot be proven are taken
 	AddedAt     time.Time `json:"added_at"`
 }
 
-func newChainRow(c wallet.Chain, endpoints []string) chainRow {
+func newChainRow(c wallet.Chain, endpoints []string, unproven bool) chainRow {
 	depth := c.SettleDepth
 	if depth == 0 {
 		depth = wallet.DefaultSettleDepth
 	}
-	return chainRow{c.ID, c.Name, c.Coin.Symbol, c.Coin.Decimals, c.GenesisHash.Hex(), c.StartBlock, c.Finality.String(), depth, endpoints, c.AddedAt}
+	return chainRow{c.ID, c.Name, c.Coin.Symbol, c.Coin.Decimals, c.GenesisHash.Hex(), c.StartBlock, c.Finality.String(), depth, endpoints, unproven, c.AddedAt}
+}
+
+// blockRule is which blocks of a chain are taken.
+func blockRule(unproven bool) string {
+	if unproven {
+		return "unproven too"
+	}
+	return "proven"
 }
 
 func newChainAdd(s *Station) *cobra.Command {
@@ -79,7 +88,7 @@ func runChainAdd(c *cobra.Command, s *Station, f *chainFlags) error {
 	if err != nil {
 		return err
 	}
-	return s.Print(newChainRow(chain, hosts(urls)), func(w io.Writer) {
+	return s.Print(newChainRow(chain, hosts(urls), cfg.Unproven), func(w io.Writer) {
 		fmt.Fprintf(w, "chain %d, read from block %d on, credited at %s\n", chain.ID, chain.StartBlock, chain.Finality)
 	})
 }
@@ -116,16 +125,16 @@ func newChainList(s *Station) *cobra.Command {
 					if err != nil {
 						s.Note("chain %d: %v", chain.ID, err)
 					}
-					rows = append(rows, newChainRow(chain, hosts(urls)))
+					rows = append(rows, newChainRow(chain, hosts(urls), cfg.unproven(chain.ID)))
 				}
 				return err
 			}); err != nil {
 				return err
 			}
 			return s.Print(rows, func(w io.Writer) {
-				t := s.Table(w, "CHAIN", "NAME", "COIN", "START", "CREDITED AT", "ENDPOINTS")
+				t := s.Table(w, "CHAIN", "NAME", "COIN", "START", "CREDITED AT", "BLOCKS", "ENDPOINTS")
 				for _, r := range rows {
-					t.Row(r.ChainID, r.Name, r.Symbol, r.StartBlock, r.Finality, strings.Join(r.Endpoints, ", "))
+					t.Row(r.ChainID, r.Name, r.Symbol, r.StartBlock, r.Finality, blockRule(r.Unproven), strings.Join(r.Endpoints, ", "))
 				}
 				t.Close()
 			})

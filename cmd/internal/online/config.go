@@ -30,6 +30,8 @@ type ChainConfig struct {
 	// RPCFile holds more of them, one per line. It is read whenever a command
 	// connects, so that keys can be changed in one place.
 	RPCFile string `toml:"rpc_file,omitempty"`
+	// Unproven takes blocks whose content cannot be proven as the endpoints say.
+	Unproven bool `toml:"unproven,omitempty"`
 	// CompareBlocks is within how many blocks the coin on all addresses is
 	// compared with the books; 0 is never. Without it scanning chooses.
 	CompareBlocks *uint32 `toml:"compare_blocks,omitempty"`
@@ -95,6 +97,11 @@ func (c *Config) encode() ([]byte, error) {
 func (c *Config) with(one ChainConfig) *Config {
 	chains := slices.DeleteFunc(slices.Clone(c.Chains), func(have ChainConfig) bool { return have.ID == one.ID })
 	return &Config{Chains: append(chains, one)}
+}
+
+// unproven reports whether blocks of a chain are taken that cannot be proven.
+func (c *Config) unproven(id uint64) bool {
+	return slices.ContainsFunc(c.Chains, func(chain ChainConfig) bool { return chain.ID == id && chain.Unproven })
 }
 
 // compareBlocks is a chain's setting as scanner.Options has it.

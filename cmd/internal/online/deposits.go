@@ -23,7 +23,8 @@ func newDepositsList(s *Station) *cobra.Command {
 		Short: "List deposits, newest first",
 		Long: `List deposits of the chain, newest first. A deposit is pending until its block is
 final enough, then confirmed and in the ledger; orphaned if its block left the
-chain. The list ends after --limit rows and says so.`,
+chain. What was found in a block that nobody can prove is said to be unproven: the
+chain's setting allows it. The list ends after --limit rows and says so.`,
 		Example: `  airlock deposits list
   airlock deposits list --status pending --account alice --json`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -42,6 +43,14 @@ chain. The list ends after --limit rows and says so.`,
 	return c
 }
 
+// statusOf is a deposit's status for people.
+func statusOf(r scanner.DepositRow) string {
+	if r.Unproven {
+		return string(r.Status) + ", unproven"
+	}
+	return string(r.Status)
+}
+
 func runDepositsList(ctx context.Context, s *Station, f scanner.Filter) error {
 	c, err := s.Chain(ctx)
 	if err != nil {
@@ -54,7 +63,7 @@ func runDepositsList(ctx context.Context, s *Station, f scanner.Filter) error {
 	if err := s.Print(rows, func(w io.Writer) {
 		t := s.Table(w, "BLOCK", "STATUS", "ACCOUNT", "AMOUNT", "ASSET", "KIND", "ADDRESS", "TRANSACTION")
 		for _, r := range rows {
-			t.Row(r.BlockNumber, r.Status, ownerName(r.Account), r.Amount.Decimal(r.Decimals), r.Symbol, r.Kind, r.Address, r.TxHash)
+			t.Row(r.BlockNumber, statusOf(r), ownerName(r.Account), r.Amount.Decimal(r.Decimals), r.Symbol, r.Kind, r.Address, r.TxHash)
 		}
 		t.Close()
 	}); err != nil {

@@ -45,6 +45,7 @@ type doctorResult struct {
 const (
 	findMode     = "readable-by-others"
 	findSettings = "settings"
+	findUnproven = "unproven-blocks"
 )
 
 // dialOnce is how long the doctor waits for one request to one endpoint.
@@ -77,6 +78,9 @@ func runDoctor(ctx context.Context, s *Station) error {
 		if err != nil {
 			return err
 		}
+		if cfg.unproven(c.ID) {
+			x.Findings = append(x.Findings, unprovenFinding)
+		}
 		r.Chains = append(r.Chains, x)
 	}
 	if err := s.Print(r, func(w io.Writer) { r.write(s, w) }); err != nil {
@@ -84,6 +88,12 @@ func runDoctor(ctx context.Context, s *Station) error {
 	}
 	return r.verdict()
 }
+
+var unprovenFinding = reconcile.Finding{Warning: reconcile.Warning{
+	Code: findUnproven,
+	Text: "unproven = true in " + configFile + ": what blocks hold that cannot be proven is the endpoints' word alone",
+	Hint: "remove the setting if airlock scan goes on without it",
+}}
 
 // chains are those that a command works on that works on all of them.
 func (s *Station) chains(ctx context.Context) ([]wallet.Chain, error) {

@@ -98,6 +98,8 @@ type scanResult struct {
 	Behind    bool   `json:"behind"`
 	Malformed int    `json:"malformed"`
 	Unread    int    `json:"unread"`
+	// UnprovenBlocks counts blocks whose content is the endpoints' word alone.
+	UnprovenBlocks uint64 `json:"unproven_blocks"`
 	// Residuals counts coin that reached or left addresses of ours without being
 	// seen, and was found and proven by its balances.
 	Residuals int `json:"residuals"`
@@ -125,7 +127,7 @@ type dissentRow struct {
 func newScanResult(chainID uint64, sum scanner.Summary) scanResult {
 	r := scanResult{
 		chainID, sum.From, sum.To, sum.Blocks, sum.Deposits, sum.Confirmed, sum.Orphaned,
-		sum.Mined, sum.Undone, sum.Behind, sum.Malformed, sum.Unread,
+		sum.Mined, sum.Undone, sum.Behind, sum.Malformed, sum.Unread, sum.UnprovenBlocks,
 		sum.Residuals,
 		"",
 		[]dissentRow{},
@@ -278,6 +280,10 @@ func warnScan(s *Station, sum scanner.Summary) {
 	}
 	if sum.Malformed > 0 {
 		s.Note("%s of registered tokens could not be read and moved nothing in the books", plural(sum.Malformed, "Transfer log", "Transfer logs"))
+	}
+	if sum.UnprovenBlocks > 0 {
+		s.Note("the content of %s was taken as the endpoints say it (unproven = true in %s); deposits found there say so",
+			plural(int(sum.UnprovenBlocks), "block", "blocks"), configFile) //nolint:gosec // a count
 	}
 	if sum.Unread > 0 {
 		s.Note("%s of a type that is not known here: ether moved by them was not seen", plural(sum.Unread, "transaction is", "transactions are"))
