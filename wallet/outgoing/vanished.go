@@ -46,8 +46,8 @@ func (s *settler) settleAgain(old wallet.Mined, final uint64, p *Progress) error
 	}
 	if o, bound, err := store.OutgoingAt(s.tx, m.Slot); err != nil {
 		return err
-	} else if bound {
-		w, ok, err := withdrawalOf(s.tx, &o)
+	} else if bound && o.Intent.Kind == wallet.IntentWithdrawal {
+		w, ok, err := store.Withdrawal(s.tx, o.Intent.ID)
 		if err != nil {
 			return err
 		}
