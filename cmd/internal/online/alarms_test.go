@@ -113,7 +113,11 @@ func TestAlarmsAreToldOnce(t *testing.T) {
 		alarm *wallet.Alarm
 		want  int
 	}{
-		{&a, 1}, {&a, 1}, {nil, 1}, {&a, 2}, {&wallet.Alarm{Code: a.Code, Text: "stalled, 2h", Was: a.Was}, 2},
+		{&a, 1},
+		{&a, 1},
+		{nil, 1},
+		{&a, 2},
+		{&wallet.Alarm{Code: a.Code, Text: "stalled, 2h", Was: a.Was}, 2},
 		{&wallet.Alarm{Code: a.Code, Text: "stalled, 2h", Was: common.Hash{2}}, 3},
 	} {
 		var list []wallet.Alarm
