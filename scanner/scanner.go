@@ -37,8 +37,8 @@ type Chain interface {
 // Options are the choices for a Scanner.
 type Options struct {
 	Now func() time.Time // nil is time.Now
-	// Progress, if set, hears after each step how much of what a pass is at is
-	// done.
+	// Progress, if set, hears how much of what a pass is at is done. Blocks that
+	// were read may not be recorded yet.
 	Progress func(at Phase, done, total uint64)
 	// MaxBlocksPerStep bounds what one store transaction writes; 0 is 64.
 	MaxBlocksPerStep int
@@ -397,8 +397,13 @@ func (s *Scanner) headerAt(ctx context.Context, n uint64) (*types.Header, error)
 	return s.chain.HeaderByNumber(ctx, new(big.Int).SetUint64(n))
 }
 
-// maxStepItems bounds the transactions and logs that a step holds in memory.
-const maxStepItems = 50_000
+const (
+	// maxStepItems bounds the transactions and logs that a step holds in memory.
+	maxStepItems = 50_000
+	// maxStepTime bounds what is read again after an interruption, where blocks
+	// come slowly.
+	maxStepTime = 5 * time.Second
+)
 
 // read reads the blocks after the cursor up to the given one, step by step.
 func (s *Scanner) read(ctx context.Context, st *state, to uint64, sum *Summary) error {
@@ -407,7 +412,7 @@ func (s *Scanner) read(ctx context.Context, st *state, to uint64, sum *Summary) 
 		return nil
 	}
 	var step []*chain.Block
-	items, parent := 0, st.cursor.HeadHash
+	items, parent, begun := 0, st.cursor.HeadHash, s.o.Now()
 	flush := func() error {
 		if len(step) == 0 {
 			return nil
@@ -415,8 +420,7 @@ func (s *Scanner) read(ctx context.Context, st *state, to uint64, sum *Summary) 
 		if err := s.step(ctx, st, step, sum); err != nil {
 			return err
 		}
-		step, items = step[:0], 0
-		s.progress(ReadingBlocks, st.cursor.Head-from+1, to-from+1)
+		step, items, begun = step[:0], 0, s.o.Now()
 		return nil
 	}
 	for b, err := range s.chain.Blocks(ctx, from, to) {
@@ -437,11 +441,12 @@ func (s *Scanner) read(ctx context.Context, st *state, to uint64, sum *Summary) 
 		for i := range b.Txs {
 			items += len(b.Txs[i].Logs)
 		}
-		if len(step) == s.o.MaxBlocksPerStep || items > maxStepItems {
+		if len(step) == s.o.MaxBlocksPerStep || items > maxStepItems || s.o.Now().Sub(begun) > maxStepTime {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
+		s.progress(ReadingBlocks, b.Number()-from+1, to-from+1)
 	}
 	return flush()
 }

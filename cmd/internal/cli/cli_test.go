@@ -323,6 +323,30 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+// TestProgressOfLate tells the rate of the last seconds, when work became
+// slower than it began.
+func TestProgressOfLate(t *testing.T) {
+	env, _, stderr := Test("")
+	now := time.Unix(0, 0)
+	env.ErrTerminal, env.Now = true, func() time.Time { return now }
+	p := env.Progress("blocks", 10_000)
+	for i := range 60 {
+		now = now.Add(time.Second)
+		p.Add(map[bool]uint64{true: 100, false: 10}[i < 20])
+	}
+	_, last, _ := strings.Cut(stderr.String()[stderr.Len()-60:], "\r\x1b[K")
+	if want := "blocks: 2400 of 10000, 10/s, 12m40s left"; last != want {
+		t.Errorf("showed %q, want %q", last, want)
+	}
+	stderr.Reset()
+	p.Set(1000) // something made it begin anew
+	now = now.Add(time.Second)
+	p.Add(0)
+	if want := "\r\x1b[Kblocks: 1000 of 10000, 0/s"; stderr.String() != want {
+		t.Errorf("showed %q, want %q", stderr, want)
+	}
+}
+
 func TestProgressWithoutTotal(t *testing.T) {
 	env, _, stderr := Test("")
 	now := time.Unix(0, 0)

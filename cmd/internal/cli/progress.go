@@ -9,6 +9,9 @@ import (
 const (
 	progressAfter = 2 * time.Second        // quicker work says nothing
 	progressEvery = 200 * time.Millisecond // between two lines
+	// The rate that is shown is of the last one to two of these, so that it
+	// neither jumps nor tells of what was long ago.
+	progressSpan = 10 * time.Second
 )
 
 // Progress shows how far long work is, on one line of a terminal. It shows
@@ -23,11 +26,20 @@ type Progress struct {
 	done    uint64
 	started time.Time
 	shown   time.Time
+	// The rate is counted from the older of two marks.
+	older, newer mark
+}
+
+// mark is how far work was.
+type mark struct {
+	at   time.Time
+	done uint64
 }
 
 // Progress begins to show work of total steps; 0 if nobody knows how many.
 func (e *Env) Progress(what string, total uint64) *Progress {
-	return &Progress{env: e, what: what, total: total, started: e.Now()}
+	begun := mark{at: e.Now()}
+	return &Progress{env: e, what: what, total: total, started: begun.at, older: begun, newer: begun}
 }
 
 // Add notes that n more steps are done.
@@ -36,11 +48,14 @@ func (p *Progress) Add(n uint64) {
 	defer p.mu.Unlock()
 	p.done += n
 	now := p.env.Now()
+	if now.Sub(p.newer.at) >= progressSpan {
+		p.older, p.newer = p.newer, mark{now, p.done}
+	}
 	if !p.env.ErrTerminal || now.Sub(p.started) < progressAfter || now.Sub(p.shown) < progressEvery {
 		return
 	}
 	p.shown = now
-	fmt.Fprintf(p.env.Err, "\r\x1b[K%s", Clean(p.line(now.Sub(p.started))))
+	fmt.Fprintf(p.env.Err, "\r\x1b[K%s", Clean(p.line(now)))
 }
 
 // Set notes that n steps are done in all.
@@ -60,15 +75,17 @@ func (p *Progress) End() {
 	}
 }
 
-func (p *Progress) line(took time.Duration) string {
-	rate := p.done * uint64(time.Second) / max(uint64(took), 1)
+func (p *Progress) line(now time.Time) string {
+	took := uint64(max(now.Sub(p.older.at), time.Microsecond).Microseconds())
+	done := p.done - min(p.done, p.older.done) // work may begin anew
+	rate := done * uint64(time.Second/time.Microsecond) / took
 	if p.total == 0 {
 		return fmt.Sprintf("%s: %d, %d/s", p.what, p.done, rate)
 	}
 	s := fmt.Sprintf("%s: %d of %d, %d/s", p.what, p.done, p.total, rate)
-	if p.done > 0 && p.total >= p.done {
-		// Whole microseconds, so that a billion steps do not overflow.
-		left := time.Duration(uint64(took.Microseconds())*(p.total-p.done)/p.done) * time.Microsecond
+	if done > 0 && p.total >= p.done {
+		// In whole microseconds, so that a billion steps do not overflow.
+		left := time.Duration(took*(p.total-p.done)/done) * time.Microsecond
 		s += fmt.Sprintf(", %s left", left.Round(time.Second))
 	}
 	return s

@@ -292,15 +292,16 @@ func warnScan(s *Station, sum scanner.Summary) {
 
 // scanProgress shows how far a pass is with what it is at.
 type scanProgress struct {
-	s   *Station
-	at  scanner.Phase
-	bar *cli.Progress
+	s     *Station
+	at    scanner.Phase
+	total uint64
+	bar   *cli.Progress
 }
 
 func (p *scanProgress) show(at scanner.Phase, done, total uint64) {
-	if p.bar == nil || at != p.at {
+	if p.bar == nil || at != p.at || total != p.total {
 		p.end()
-		p.at, p.bar = at, p.s.Progress(string(at), total)
+		p.at, p.total, p.bar = at, total, p.s.Progress(string(at), total)
 	}
 	p.bar.Set(done)
 }
