@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain"
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
 	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
 	"github.com/airlock-wallet/airlock/wallet/store"
@@ -30,10 +33,20 @@ type unseenHome struct {
 func newUnseenHome(t *testing.T, f wallet.Finality) *unseenHome {
 	t.Helper()
 	h := &unseenHome{home: newHome(t, f, deep)}
+	h.trace(false)
 	var err error
 	h.split, err = h.net.Deploy(t.Context(), chaintest.Forwarder)
 	h.ok(err)
 	return h
+}
+
+// trace connects to the node, with tracing or without.
+func (h *unseenHome) trace(on bool) {
+	h.Helper()
+	var err error
+	h.client, err = chain.Dial(h.Context(), chain.Options{URLs: []string{h.proxy.URL}, Attempts: 1, Backoff: time.Millisecond, Trace: on})
+	h.ok(err)
+	h.Cleanup(h.client.Close)
 }
 
 // payInside has a contract pay each of the addresses the same.
@@ -41,7 +54,7 @@ func (h *unseenHome) payInside(wei int64, to ...common.Address) {
 	h.Helper()
 	data, err := chaintest.Forwarder.Call("split", to)
 	h.ok(err)
-	_, err = h.net.Send(h.Context(), chaintest.Call{To: &h.split, Wei: big.NewInt(wei * int64(len(to))), Data: data, Gas: 500_000})
+	_, err = h.net.Send(h.Context(), chaintest.Call{To: &h.split, Wei: big.NewInt(wei * int64(len(to))), Data: data, Gas: 2_000_000})
 	h.ok(err)
 }
 
@@ -171,10 +184,7 @@ func TestCompareFindsUnseen(t *testing.T) {
 	}
 	h.wantUnseen(want)
 	h.booksAgree()
-	h.mine(1)
-	if sum := h.pass(); sum.Residuals != 0 || sum.Confirmed == 0 {
-		t.Errorf("a pass after the one that found everything: %+v", sum)
-	}
+	// What is final enough is credited by the pass that finds it.
 	for at, d := range h.unseen() {
 		h.wantStatus(d, wallet.DepositConfirmed, detected, confirmed)
 		if t.Failed() {
@@ -184,16 +194,24 @@ func TestCompareFindsUnseen(t *testing.T) {
 	if a := h.available("alice", h.coin()); a.Cmp(wallet.NewAmount(700+35+5000+3e9)) != 0 {
 		t.Errorf("alice has %s", a)
 	}
-	// Reading it all again changes nothing.
+	// Reading it all again changes nothing, even if a trace tells now what moved.
 	first := h.deposits()
-	if sum, err := h.scanner(h.db).Rescan(t.Context(), 1, 0); err != nil || sum.Deposits != 0 {
-		t.Errorf("read again: %+v, %v", sum, err)
+	for _, traced := range []bool{false, true} {
+		h.trace(traced)
+		traces := h.proxy.Seen("debug_traceBlockByHash")
+		if sum, err := h.scanner(h.db).Rescan(t.Context(), 1, 0); err != nil || sum.Deposits != 0 || sum.Untraceable != 0 || sum.Unproven != 0 {
+			t.Errorf("read again, traced %v: %+v, %v", traced, sum, err)
+		}
+		if traced != (h.proxy.Seen("debug_traceBlockByHash") > traces) {
+			t.Errorf("traced was to be %v", traced)
+		}
+		h.mine(1)
+		if sum := h.pass(); sum.Residuals != 0 || len(h.deposits()) != len(first) {
+			t.Errorf("after reading again, traced %v: %+v", traced, sum)
+		}
+		h.wantUnseen(want)
+		h.booksAgree()
 	}
-	h.mine(1)
-	if sum := h.pass(); sum.Residuals != 0 || len(h.deposits()) != len(first) {
-		t.Errorf("after reading again: %+v", sum)
-	}
-	h.booksAgree()
 }
 
 // TestCompareEachPass finds the same when it follows block by block.
@@ -253,6 +271,107 @@ func TestCompareReorg(t *testing.T) {
 	h.booksAgree()
 }
 
+// TestCompareFork finds what arrived on a new branch below where the last round
+// had begun.
+func TestCompareFork(t *testing.T) {
+	for _, longer := range []int{0, 1} {
+		t.Run(fmt.Sprint(longer), func(t *testing.T) {
+			h := newUnseenHome(t, three)
+			h.mine(6)
+			h.pass()
+			fork := h.cursorOfChain() - 4
+			h.ok(h.net.Fork(h.header(fork).Hash()))
+			h.net.Rollback()
+			h.payInside(700, h.address(alice))
+			h.mine(4 + longer)
+			if sum := h.pass(); sum.Undone != 4 || sum.Residuals != 1 {
+				t.Errorf("%+v", sum)
+			}
+			h.wantUnseen(map[string]int64{fmt.Sprintf("%d alice", fork+1): 700})
+			h.booksAgree()
+		})
+	}
+}
+
+// TestCompareBounds looks for a bounded number of differences in a pass, and for
+// each of them with a bounded number of questions. The next passes go on.
+func TestCompareBounds(t *testing.T) {
+	h := newUnseenHome(t, three)
+	many := make([]common.Address, 25)
+	h.update(func(tx store.Tx) error {
+		for i := range many {
+			many[i] = common.Address{0: 1, 19: byte(i)}
+			p := wallet.Path{Role: wallet.DepositRole, Index: uint32(100 + i)}
+			if err := store.AddAddress(tx, wallet.Address{Address: many[i], Role: p.Role, Account: fmt.Sprint("a", i), Path: p}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	h.pass()
+	h.payInside(3, many[:10]...)
+	h.payInside(3, many[10:]...)
+	h.mine(1)
+	if sum := h.pass(); sum.Residuals != 20 {
+		t.Errorf("first pass: %d", sum.Residuals)
+	}
+	if sum := h.pass(); sum.Residuals != 5 {
+		t.Errorf("second pass: %d", sum.Residuals)
+	}
+	h.booksAgree()
+
+	const times = 12
+	for range times {
+		h.payInside(5, h.address(alice))
+		h.mine(5)
+	}
+	before := h.proxy.Seen("eth_getBalance")
+	found := h.pass().Residuals
+	if asked := h.proxy.Seen("eth_getBalance") - before; found == 0 || found == times || asked > 64+len(many)+len(h.keys) {
+		t.Errorf("one pass found %d with %d balances", found, asked)
+	}
+	for range times {
+		found += h.pass().Residuals
+	}
+	if found != times {
+		t.Errorf("found %d, want %d", found, times)
+	}
+	h.booksAgree()
+}
+
+// TestCompareMeanwhile records nothing for a block of which somebody else
+// recorded the same while it was proven.
+func TestCompareMeanwhile(t *testing.T) {
+	h := newUnseenHome(t, three)
+	h.pass()
+	h.payInside(700, h.address(alice))
+	h.mine(1)
+	paid := h.header(h.cursorOfChain())
+	var once sync.Once
+	h.proxy.Rule(func(r faulty.Request, _ *faulty.Answer) {
+		if r.Method != "eth_getProof" {
+			return
+		}
+		once.Do(func() {
+			h.update(func(tx store.Tx) error {
+				return store.PutDeposit(tx, wallet.Deposit{
+					ID: "by somebody else", ChainID: h.net.ChainID(), Account: "alice", Address: h.address(alice), Asset: h.coin(), Amount: wallet.NewAmount(700),
+					Kind: wallet.KindNative, BlockNumber: paid.Number.Uint64(), BlockHash: paid.Hash(), Status: wallet.DepositPending, SeenAt: clock,
+				})
+			})
+		})
+	})
+	if sum := h.pass(); sum.Residuals != 0 || h.proxy.Seen("eth_getProof") == 0 {
+		t.Errorf("%+v", sum)
+	}
+	h.mine(1)
+	h.pass()
+	if found := h.unseen(); len(found) != 0 {
+		t.Errorf("found too: %v", found)
+	}
+	h.booksAgree()
+}
+
 // TestCompareOldStateGone keeps in quarantine what no endpoint has the state
 // for, and proves it once one does.
 func TestCompareOldStateGone(t *testing.T) {
@@ -268,10 +387,6 @@ func TestCompareOldStateGone(t *testing.T) {
 			paid := h.cursorOfChain() + 1
 			h.payInside(700, h.address(alice))
 			h.mine(10)
-			recent := map[string]bool{}
-			for n := paid + 5; n < paid+40; n++ {
-				recent[fmt.Sprint(n)] = true
-			}
 			h.proxy.Rule(func(r faulty.Request, a *faulty.Answer) {
 				if r.Method != c.method {
 					return
@@ -301,6 +416,13 @@ func TestCompareOldStateGone(t *testing.T) {
 			if list := h.quarantine(); len(list) != 0 {
 				t.Errorf("still in quarantine: %+v", list)
 			}
+			h.view(func(tx store.Tx) error {
+				gaps, err := store.Gaps(tx, h.net.ChainID(), common.Address{}, common.HexToAddress("0xffffffffffffffffffffffffffffffffffffffff"))
+				if len(gaps) != 0 {
+					t.Errorf("gaps that are left: %v", gaps)
+				}
+				return err
+			})
 			h.booksAgree()
 		})
 	}
@@ -447,6 +569,269 @@ func TestCompareKilled(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestCompareLyingTrace finds what a trace leaves out, and says that it did.
+func TestCompareLyingTrace(t *testing.T) {
+	h := newUnseenHome(t, three)
+	h.trace(true)
+	pass := func() scanner.Summary {
+		sum, err := scanner.New(h.db, h.client, h.net.ChainID(), scanner.Options{Now: now, CompareBlocks: 2}).Pass(t.Context())
+		h.ok(err)
+		return sum
+	}
+	pass()
+	h.proxy.Rule(func(r faulty.Request, a *faulty.Answer) {
+		if r.Method == "debug_traceBlockByHash" { // the calls inside are gone
+			a.Result = []byte(strings.ReplaceAll(string(a.Result), `"calls":`, `"calld":`))
+		}
+	})
+	h.payInside(700, h.address(alice), h.address(bob))
+	h.mine(2)
+	sum := pass()
+	if sum.Residuals != 2 || !sum.Unseen[0].Traced || h.proxy.Seen("debug_traceBlockByHash") == 0 {
+		t.Errorf("the trace leaves it out: %+v", sum)
+	}
+	n := h.cursorOfChain() - 1
+	h.wantUnseen(map[string]int64{fmt.Sprintf("%d alice", n): 700, fmt.Sprintf("%d bob", n): 700})
+	h.booksAgree()
+}
+
+// TestCompareOutflow books what left an address in somebody else's call.
+func TestCompareOutflow(t *testing.T) {
+	h := newUnseenHome(t, three)
+	vault, err := h.net.Deploy(t.Context(), chaintest.Mover)
+	h.ok(err)
+	h.update(func(tx store.Tx) error {
+		return store.AddAddress(tx, wallet.Address{Address: vault, Role: wallet.TreasuryRole, Path: wallet.Path{Role: wallet.TreasuryRole}})
+	})
+	h.pass()
+	h.fund(vault, 5000)
+	h.mine(1)
+	data, err := chaintest.Mover.Call("payOn", common.Address{7}, big.NewInt(1200))
+	h.ok(err)
+	_, err = h.net.Send(t.Context(), chaintest.Call{To: &vault, Data: data, Gas: 100_000})
+	h.ok(err)
+	h.mine(1)
+	left := h.cursorOfChain()
+	if sum := h.pass(); sum.Residuals != 1 || sum.Unseen[0].Amount.Cmp(wallet.NewAmount(-1200)) != 0 || sum.Unseen[0].BlockNumber != left {
+		t.Errorf("%+v", sum)
+	}
+	check := func(recorded, booked int) {
+		t.Helper()
+		h.view(func(tx store.Tx) error {
+			list, err := store.Outflows(tx, h.net.ChainID(), left, left, 0)
+			h.ok(err)
+			entries, err := store.EntriesIn(tx, h.net.ChainID(), left)
+			if len(list) != recorded || len(entries) != booked {
+				t.Errorf("%d outflows and %d entries, want %d and %d: %+v %+v", len(list), len(entries), recorded, booked, list, entries)
+			}
+			return err
+		})
+		c := h.cursor()
+		h.view(func(tx store.Tx) error {
+			moving, err := store.Unbooked(tx, h.net.ChainID(), c.Head)
+			h.ok(err)
+			at, err := store.LocationBalance(tx, vault, h.coin())
+			if have := at.Add(moving[store.Place{Address: vault, Asset: h.coin()}]); have.Cmp(wallet.NewAmount(3800)) != 0 {
+				t.Errorf("the books have %s on the vault", have)
+			}
+			return err
+		})
+	}
+	check(1, 0)
+	// A reorg takes it back, and it is mined again.
+	h.ok(h.net.Reorg(t.Context(), 1))
+	h.mine(1)
+	h.pass()
+	left = h.cursorOfChain()
+	check(1, 0)
+	h.mine(25) // beyond finality
+	if sum := h.pass(); sum.Residuals != 0 {
+		t.Errorf("again: %+v", sum)
+	}
+	check(0, 1)
+}
+
+// TestCompareForgottenHashes proves what arrived in blocks whose hashes are kept
+// no longer, by the headers up to one that is.
+func TestCompareForgottenHashes(t *testing.T) {
+	h := newUnseenHome(t, three)
+	h.pass()
+	h.payInside(700, h.address(alice))
+	h.mine(1)
+	paid := h.cursorOfChain()
+	h.mine(20)
+	off := scanner.New(h.db, h.client, h.net.ChainID(), scanner.Options{Now: now, CompareBlocks: -1})
+	_, err := off.Pass(t.Context())
+	h.ok(err)
+	h.update(func(tx store.Tx) error { return store.DeleteBlockHashes(tx, h.net.ChainID(), 1, paid+8) })
+	h.mine(1)
+	for _, n := range []uint64{paid + 7, paid + 9} { // one on the way, and the one that was followed
+		elsewhere := faulty.Elsewhere(n)
+		h.proxy.Rule(func(r faulty.Request, a *faulty.Answer) {
+			if len(r.Params) > 0 && string(r.Params[0]) == fmt.Sprintf(`"0x%x"`, n) {
+				elsewhere(r, a)
+			}
+		})
+		if sum := h.pass(); sum.Residuals != 0 {
+			t.Errorf("credited by headers of which one, %d, is of another chain: %+v", n, sum)
+		}
+	}
+	h.proxy.Rule(nil)
+	if sum := h.pass(); sum.Residuals != 1 {
+		t.Errorf("%+v", sum)
+	}
+	h.wantUnseen(map[string]int64{fmt.Sprintf("%d alice", paid): 700})
+	h.booksAgree()
+}
+
+// TestCompareUnopened leaves out addresses whose opening balance was not read
+// yet: it is not a deposit.
+func TestCompareUnopened(t *testing.T) {
+	h := newUnseenHome(t, three)
+	h.pass()
+	h.payInside(700, h.late)
+	h.mine(1)
+	h.pass()
+	h.addLate()
+	h.proxy.Rule(func(r faulty.Request, a *faulty.Answer) {
+		if r.Method == "eth_getTransactionCount" {
+			a.Result, a.Error = nil, json.RawMessage(`{"code":-32000,"message":"missing trie node 0123"}`)
+		}
+	})
+	h.mine(1)
+	if sum := h.pass(); sum.Residuals != 0 || sum.Openings != 0 || len(h.quarantine()) != 0 {
+		t.Errorf("%+v, in quarantine %v", sum, h.quarantine())
+	}
+}
+
+// TestCompareTold leaves to the trace's record what a trace told and nobody
+// could prove.
+func TestCompareTold(t *testing.T) {
+	h := newUnseenHome(t, three)
+	h.pass()
+	h.payInside(700, h.address(alice))
+	h.mine(1)
+	paid := h.header(h.cursorOfChain())
+	h.mine(1)
+	h.update(func(tx store.Tx) error {
+		return store.PutUnprovenCoin(tx, wallet.UnprovenCoin{
+			ChainID: h.net.ChainID(), Address: h.address(alice), BlockNumber: paid.Number.Uint64(), BlockHash: paid.Hash(),
+			In: wallet.NewAmount(900), Out: wallet.NewAmount(200), Reason: "told by a trace",
+		})
+	})
+	h.proxy.Rule(func(r faulty.Request, a *faulty.Answer) {
+		if r.Method == "eth_getProof" {
+			a.Result, a.Error = nil, json.RawMessage(`{"code":-32601,"message":"no such method"}`)
+		}
+	})
+	for range 2 {
+		h.pass()
+		if list := h.quarantine(); len(list) != 1 || list[0].Reason != "told by a trace" {
+			t.Errorf("in quarantine: %+v", list)
+		}
+		h.mine(1)
+	}
+	h.proxy.Rule(nil)
+	if sum := h.pass(); sum.Residuals != 1 || len(h.quarantine()) != 0 {
+		t.Errorf("%+v, in quarantine %v", sum, h.quarantine())
+	}
+}
+
+// TestCompareBesideGap finds what is new on an address that has a difference
+// too old to be looked into.
+func TestCompareBesideGap(t *testing.T) {
+	h := newUnseenHome(t, three)
+	h.pass()
+	old := h.cursorOfChain() + 1
+	h.payInside(700, h.address(alice))
+	h.mine(10)
+	h.proxy.Rule(func(r faulty.Request, a *faulty.Answer) {
+		if (r.Method == "eth_getBalance" || r.Method == "eth_getProof") && !h.isRecent(r, h.cursorOfChain()-3) {
+			a.Result, a.Error = nil, json.RawMessage(`{"code":-32000,"message":"missing trie node 0123"}`)
+		}
+	})
+	h.pass()
+	h.payInside(30, h.address(alice))
+	h.mine(1)
+	if sum := h.pass(); sum.Residuals != 1 {
+		t.Errorf("%+v", sum)
+	}
+	if list := h.quarantine(); len(list) != 1 || list[0].In.Cmp(wallet.NewAmount(700)) != 0 {
+		t.Errorf("in quarantine: %+v", list)
+	}
+	h.wantUnseen(map[string]int64{fmt.Sprintf("%d alice", h.cursorOfChain()): 30})
+	recent := h.cursorOfChain()
+	h.proxy.Rule(nil)
+	h.mine(1)
+	h.pass()
+	h.wantUnseen(map[string]int64{fmt.Sprintf("%d alice", recent): 30, fmt.Sprintf("%d alice", old): 700})
+	h.booksAgree()
+}
+
+// TestCompareReplaced takes back what was found once something else explains it.
+func TestCompareReplaced(t *testing.T) {
+	for _, c := range []struct{ seen, left int64 }{{700, 0}, {500, 200}, {900, -200}} {
+		t.Run(fmt.Sprint(c.seen), func(t *testing.T) {
+			h := newUnseenHome(t, three)
+			h.pass()
+			h.payInside(700, h.address(alice))
+			h.mine(5)
+			h.pass()
+			var found wallet.Deposit
+			for _, d := range h.unseen() {
+				found = d
+			}
+			h.wantStatus(found, wallet.DepositConfirmed, detected, confirmed)
+			other := found
+			other.ID, other.Kind, other.Amount, other.Status = "the same, seen in another way", wallet.KindNative, wallet.NewAmount(c.seen), wallet.DepositPending
+			h.update(func(tx store.Tx) error { return store.PutDeposit(tx, other) })
+			h.mine(1)
+			h.pass()
+			left := wallet.Amount{}
+			for _, d := range h.unseen() {
+				left = left.Add(d.Amount)
+			}
+			if left.Cmp(wallet.NewAmount(max(c.left, 0))) != 0 {
+				t.Errorf("%s are left of it", left)
+			}
+			h.mine(1)
+			h.pass()
+			if a := h.available("alice", h.coin()); a.Cmp(wallet.NewAmount(max(c.seen, 700))) != 0 {
+				t.Errorf("alice has %s", a)
+			}
+			h.booksAgree()
+		})
+	}
+}
+
+// TestCompareOpening reads an opening balance again that was read on a branch
+// that is gone.
+func TestCompareOpening(t *testing.T) {
+	h := newUnseenHome(t, three)
+	h.payInside(700, h.late) // before it is ours
+	h.mine(2)
+	h.addLate()
+	h.pass()
+	// As if another branch had told of more.
+	head := h.cursor().Head
+	h.update(func(tx store.Tx) error {
+		return store.Book(tx, wallet.Entry{
+			ID: "opening on another branch", ChainID: h.net.ChainID(), Kind: wallet.EntryOpening, Time: clock, Block: head,
+			Postings: wallet.Move(h.coin(), wallet.NewAmount(50), wallet.Posting{Book: wallet.Opening}, wallet.Posting{Location: h.late}),
+		})
+	})
+	for range 2 {
+		h.mine(1)
+		if sum := h.pass(); sum.Residuals != 0 {
+			t.Errorf("%+v", sum)
+		}
+	}
+	if len(h.unseen()) != 0 || len(h.quarantine()) != 0 {
+		t.Errorf("found %v, in quarantine %v", h.unseen(), h.quarantine())
+	}
+	h.booksAgree()
 }
 
 // TestCompareOff asks for nothing.

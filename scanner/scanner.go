@@ -292,7 +292,11 @@ func (s *Scanner) pass(ctx context.Context, sum *Summary) error {
 	if err := s.open(ctx, st, sum); err != nil {
 		return err
 	}
-	return s.compareBalances(ctx, st, sum)
+	found := sum.Residuals
+	if err := s.compareBalances(ctx, st, sum); err != nil || sum.Residuals == found {
+		return err
+	}
+	return s.settle(ctx, &st, tags, sum) // its block may be final already
 }
 
 // noteRange widens the range that was read.
