@@ -113,17 +113,18 @@ func (t *tags) withhold(c wallet.Chain, first, head *types.Header, limit time.Du
 	return &a
 }
 
-// usedTag is a tag that the chain's settings use.
+// usedTag is a tag that the chain's settings use and of which is known where it
+// stands.
 type usedTag struct {
 	name   string
 	header **types.Header
 }
 
 func (t *tags) used(c wallet.Chain) (list []usedTag) {
-	if c.Finality.Tag == "safe" && t.missing == nil {
+	if c.Finality.Tag == "safe" && t.missing == nil && t.safeUnsure == nil {
 		list = append(list, usedTag{"safe", &t.safe})
 	}
-	if !t.untagged {
+	if !t.untagged && t.finalizedUnsure == nil {
 		list = append(list, usedTag{"finalized", &t.finalized})
 	}
 	return list
@@ -153,10 +154,13 @@ func (s *Scanner) judge(ctx context.Context, st state, t *tags, head *types.Head
 		}
 	}
 	a := t.withhold(st.chain, first, head, s.o.FinalityAlarm)
-	if a == nil {
-		return s.end(ctx, st, wallet.AlarmStalled, sum)
+	switch {
+	case a != nil:
+		return s.note(ctx, st, *a)
+	case !t.known(): // nor whether finality goes on
+		return nil
 	}
-	return s.note(ctx, st, *a)
+	return s.end(ctx, st, wallet.AlarmStalled, sum)
 }
 
 // note raises an alarm in a transaction of its own, if that changes anything.

@@ -1,6 +1,7 @@
 package scanner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ type tags struct {
 	untagged bool
 	// missing is why deposits cannot be credited by the chain's finality.
 	missing error
+	// Why it is not known where a tag stands: the blocks are read all the same,
+	// and nothing is credited or final by that tag.
+	safeUnsure, finalizedUnsure error
 }
 
 // readTags asks for the tags that the chain's settings need.
@@ -29,6 +33,8 @@ func (s *Scanner) readTags(ctx context.Context, c wallet.Chain) (tags, error) {
 	var err error
 	t.finalized, err = s.chain.FinalizedHeader(ctx)
 	switch {
+	case fewAgree(err):
+		t.finalizedUnsure = err
 	case errors.Is(err, chain.ErrTagUnsupported):
 		t.untagged = true
 		if c.Finality.Tag == "finalized" {
@@ -42,6 +48,8 @@ func (s *Scanner) readTags(ctx context.Context, c wallet.Chain) (tags, error) {
 	}
 	t.safe, err = s.chain.SafeHeader(ctx)
 	switch {
+	case fewAgree(err):
+		t.safeUnsure = err
 	case errors.Is(err, chain.ErrTagUnsupported):
 		t.missing = err
 	case err != nil && !errors.Is(err, chain.ErrNotYet):
@@ -49,6 +57,19 @@ func (s *Scanner) readTags(ctx context.Context, c wallet.Chain) (tags, error) {
 	}
 	return t, nil
 }
+
+// fewAgree reports whether too few endpoints agree where a tag stands.
+func fewAgree(err error) bool {
+	var few *chain.TagError
+	var split *chain.DisagreementError
+	return errors.As(err, &few) || errors.As(err, &split)
+}
+
+// unsure is why it is not known where one of the tags stands.
+func (t *tags) unsure() error { return cmp.Or(t.finalizedUnsure, t.safeUnsure) }
+
+// known reports whether it is known where the tags stand.
+func (t *tags) known() bool { return t.unsure() == nil }
 
 // final is the block that may be final once the chain was read to head; it is
 // what the endpoints say and not yet compared with what was read.
@@ -179,6 +200,10 @@ func (s *Scanner) settle(ctx context.Context, st *state, t tags, sum *Summary) e
 	if t.missing != nil {
 		return wallet.WithHint(fmt.Errorf("chain %d: deposits are credited at the tag %q: %w", s.id, st.chain.Finality.Tag, t.missing),
 			"use an endpoint that knows the tag, or set up the chain with --confirmations")
+	}
+	if err := t.unsure(); sum.Unagreed == nil && err != nil {
+		sum.Unagreed = wallet.WithHint(fmt.Errorf("chain %d: nothing is credited or final by a tag: %w", s.id, err),
+			"airlock doctor asks each endpoint alone; one that is gone or does not know the tag has to be replaced in config.toml")
 	}
 	return sum.Unagreed
 }

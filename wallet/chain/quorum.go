@@ -202,36 +202,43 @@ func count(number uint64, hash common.Hash, voices [][]*endpoint, ballots map[*e
 	return v
 }
 
-// ask has one endpoint say what is at a height, in several rounds as long as
-// waiting may help and ctx lasts.
+// ask has one endpoint say what is at a height.
 func (c *Client) ask(ctx context.Context, ep *endpoint, number uint64) ballot {
 	const method = "eth_getBlockByNumber"
-	b := ballot{ep: ep}
+	var h *types.Header
+	err := c.insist(ctx, ep, method, func(ctx context.Context, _ *endpoint, r asker) (err error) {
+		h, err = readHeader(ctx, r, atHeight(new(big.Int).SetUint64(number)), method, hexutil.Uint64(number), false)
+		return err
+	})
+	switch {
+	case err == nil:
+		return ballot{ep: ep, hash: h.Hash()}
+	case errors.Is(err, ethereum.NotFound) && ctx.Err() == nil:
+		return c.lag(ctx, ep, number)
+	}
+	return ballot{ep: ep, err: err}
+}
+
+// insist asks one endpoint in several rounds, as long as waiting may help and
+// ctx lasts.
+func (c *Client) insist(ctx context.Context, ep *endpoint, method string, fn func(context.Context, *endpoint, asker) error) error {
+	var last error
 	for round := range c.o.Attempts {
 		if c.pause(ctx, round) != nil {
 			break
 		}
-		var h *types.Header
-		err := c.try(ctx, ep, method, func(ctx context.Context, _ *endpoint, r asker) (err error) {
-			h, err = readHeader(ctx, r, atHeight(new(big.Int).SetUint64(number)), method, hexutil.Uint64(number), false)
-			return err
-		})
-		switch {
-		case err == nil:
-			return ballot{ep: ep, hash: h.Hash()}
-		case ctx.Err() != nil: // says nothing about the endpoint but that it is slow
-			b.err = cmp.Or(b.err, ep.describe(method, context.DeadlineExceeded))
-			return b
-		case errors.Is(err, ethereum.NotFound):
-			return c.lag(ctx, ep, number)
+		err := c.try(ctx, ep, method, fn)
+		if err == nil {
+			return nil
 		}
-		b.err = err
-		if kindOf(err) != transient {
+		if ctx.Err() != nil { // says nothing about the endpoint but that it is slow
+			break
+		}
+		if last = err; kindOf(err) != transient {
 			break
 		}
 	}
-	b.err = cmp.Or(b.err, ep.describe(method, context.DeadlineExceeded))
-	return b
+	return cmp.Or(last, ep.describe(method, context.DeadlineExceeded))
 }
 
 // lag finds out how far an endpoint is that does not have a block.

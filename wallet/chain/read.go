@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/big"
-	"strings"
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
@@ -110,45 +109,6 @@ func readHeader(ctx context.Context, r asker, check func(*types.Header) error, m
 		return nil, err
 	}
 	return h.Header, check(h.Header)
-}
-
-// FinalizedHeader returns the block at the finalized tag. It is
-// ErrTagUnsupported where no endpoint knows the tag, and ErrNotYet where the
-// tag stands at no block.
-func (c *Client) FinalizedHeader(ctx context.Context) (*types.Header, error) {
-	return c.tagged(ctx, rpc.FinalizedBlockNumber)
-}
-
-// SafeHeader returns the block at the safe tag, with the errors of
-// FinalizedHeader.
-func (c *Client) SafeHeader(ctx context.Context) (*types.Header, error) {
-	return c.tagged(ctx, rpc.SafeBlockNumber)
-}
-
-func (c *Client) tagged(ctx context.Context, tag rpc.BlockNumber) (*types.Header, error) {
-	h, err := c.HeaderByNumber(ctx, big.NewInt(tag.Int64()))
-	if err == nil {
-		return h, nil
-	}
-	return nil, tagError(tag.String(), err)
-}
-
-// tagError tells a tag that is not known from one that stands nowhere yet. A
-// node that does not know it takes it for a mistyped number.
-func tagError(tag string, err error) error {
-	var e *EndpointError
-	if !errors.As(err, &e) {
-		return err
-	}
-	text := strings.ToLower(e.Reason)
-	switch {
-	case e.Code == -32601 || e.Code == -32602,
-		containsAny(text, []string{"not supported", "unsupported", "invalid", "hex string", "cannot unmarshal", "unknown tag"}):
-		return &EndpointError{Host: e.Host, Reason: "does not know the tag " + tag + ": " + e.Reason, Code: e.Code, kind: answer, class: ErrTagUnsupported}
-	case errors.Is(err, ethereum.NotFound), strings.Contains(text, "not found"), e.Code == -39001:
-		return &EndpointError{Host: e.Host, Reason: "no block is " + tag + " yet", Code: e.Code, kind: answer, class: ErrNotYet}
-	}
-	return err
 }
 
 // BalanceAt is the coin that lay on an account at a height, or at the head if

@@ -23,6 +23,7 @@ func passing(err error) bool {
 		endpoint *chain.EndpointError
 		unproven *chain.UnprovenError
 		unagreed *chain.DisagreementError
+		unsure   *chain.TagError
 	)
 	switch {
 	case errors.Is(err, chain.ErrTagUnsupported), errors.Is(err, chain.ErrForeign):
@@ -30,7 +31,7 @@ func passing(err error) bool {
 	case errors.Is(err, wallet.ErrUnreachable), errors.Is(err, wallet.ErrBusy):
 		return true
 	}
-	return errors.As(err, &endpoint) || errors.As(err, &unproven) || errors.As(err, &unagreed)
+	return errors.As(err, &endpoint) || errors.As(err, &unproven) || errors.As(err, &unagreed) || errors.As(err, &unsure)
 }
 
 // patiently does what has to be done before following can begin, again and

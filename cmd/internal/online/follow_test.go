@@ -28,6 +28,7 @@ func TestPassing(t *testing.T) {
 		"an answer of no sense":    {&chain.EndpointError{Host: "a"}, true},
 		"a block without proof":    {&chain.UnprovenError{Host: "a"}, true},
 		"endpoints do not agree":   {fmt.Errorf("chain 1: %w", &chain.DisagreementError{Votes: chain.Votes{Differ: []chain.Dissent{{}}}}), true},
+		"a tag without a quorum":   {fmt.Errorf("chain 1: %w", &chain.TagError{}), true},
 		"an unknown tag":           {fmt.Errorf("%w: %w", chain.ErrTagUnsupported, &chain.EndpointError{}), false},
 		"another chain":            {wallet.As(wallet.ErrRefused, "%w", chain.ErrForeign), false},
 		"a final block changed":    {scanner.ErrFinalChanged, false},
