@@ -33,6 +33,7 @@ type Known interface {
 
 // Facts is what a block holds for us.
 type Facts struct {
+	Number uint64 // of the block
 	// UnprovenBlock is set where the endpoints' word is all there is for what
 	// the block holds. The deposits in it are marked when they are recorded.
 	UnprovenBlock bool
@@ -40,6 +41,9 @@ type Facts struct {
 	Deposits []wallet.Deposit
 	Mined    []wallet.Mined
 	Outflows []store.Outflow
+	// Unknown are the tokens that are not registered and claim to have moved
+	// from or to us; one for each contract.
+	Unknown []wallet.UnknownToken
 	// Malformed counts logs of registered tokens that call themselves a
 	// Transfer and are none, ERC-721's with four topics left aside.
 	Malformed int
@@ -73,12 +77,14 @@ type extraction struct {
 	block *chain.Block
 	known Known
 	seen  time.Time
+
+	unknown map[common.Address]int // index in Unknown
 }
 
 // Extract finds what a block holds for us. Deposits are given as pending and
 // seen at the given time. It does no I/O but through known.
 func Extract(chainID uint64, b *chain.Block, known Known, seen time.Time) Facts {
-	x := extraction{Facts: Facts{UnprovenBlock: b.Unproven != ""}, chain: chainID, block: b, known: known, seen: seen}
+	x := extraction{Facts: Facts{Number: b.Number(), UnprovenBlock: b.Unproven != ""}, chain: chainID, block: b, known: known, seen: seen}
 	for i := range b.Txs {
 		x.transaction(&b.Txs[i])
 	}
@@ -276,46 +282,82 @@ func (x *extraction) deposit(kind wallet.DepositKind, asset wallet.AssetID, from
 var transferTopic = crypto.Keccak256Hash([]byte("Transfer(address,address,uint256)"))
 
 // transfers are the transfers of registered tokens from or to addresses of
-// ours, without those of nothing. A transaction that failed has no logs.
+// ours, without those of nothing. A transaction that failed has no logs. Those
+// of other tokens are only counted.
 func (x *extraction) transfers(t *chain.Tx) (list []wallet.Transfer) {
 	for i := range t.Logs {
 		l := &t.Logs[i]
-		if len(l.Topics) == 0 || l.Topics[0] != transferTopic || !x.known.Token(l.Address) {
+		if len(l.Topics) == 0 || l.Topics[0] != transferTopic {
 			continue
 		}
-		f, ok := DecodeTransfer(l)
+		registered := x.known.Token(l.Address)
+		from, to, ok := parties(l)
 		if !ok {
-			if len(l.Topics) != 4 {
+			if registered && len(l.Topics) != 4 {
 				x.Malformed++
 			}
 			continue
 		}
-		_, fromOurs := x.known.Ours(f.From)
-		_, toOurs := x.known.Ours(f.To)
-		if f.Amount.IsZero() || !fromOurs && !toOurs {
+		if [32]byte(l.Data) == ([32]byte{}) || !x.ours(to) && !x.ours(from) {
 			continue
 		}
-		f.Asset, f.LogIndex, f.Position = wallet.Token(x.chain, l.Address), l.Index, uint64(i)
-		list = append(list, f)
+		switch {
+		case registered:
+			list = append(list, wallet.Transfer{
+				Asset: wallet.Token(x.chain, l.Address), From: from, To: to, Amount: amountIn(l), LogIndex: l.Index, Position: uint64(i),
+			})
+		case l.Address != params.SystemAddress: // which logs ether (EIP-7708)
+			x.quarantine(l.Address)
+		}
 	}
 	return list
+}
+
+func (x *extraction) ours(a common.Address) bool {
+	_, ours := x.known.Ours(a)
+	return ours
+}
+
+// quarantine counts a transfer of a token that is not registered.
+func (x *extraction) quarantine(contract common.Address) {
+	i, ok := x.unknown[contract]
+	if !ok {
+		if x.unknown == nil {
+			x.unknown = map[common.Address]int{}
+		}
+		i = len(x.Unknown)
+		x.unknown[contract] = i
+		x.Unknown = append(x.Unknown, wallet.UnknownToken{
+			ChainID: x.chain, Contract: contract, BlockNumber: x.block.Number(), BlockHash: x.block.Hash, SeenAt: x.seen,
+		})
+	}
+	x.Unknown[i].Logs++
 }
 
 // DecodeTransfer reads sender, recipient and amount of an ERC-20 Transfer log:
 // exactly three topics, of which two are addresses filled up with zeros, and
 // one word of data.
 func DecodeTransfer(l *chain.Log) (f wallet.Transfer, ok bool) {
+	if f.From, f.To, ok = parties(l); ok {
+		f.Amount = amountIn(l)
+	}
+	return f, ok
+}
+
+func amountIn(l *chain.Log) wallet.Amount { return wallet.AmountOf(new(big.Int).SetBytes(l.Data)) }
+
+// parties are sender and recipient of an ERC-20 Transfer log. Most logs of a
+// block are between strangers, whose amounts need not be read.
+func parties(l *chain.Log) (from, to common.Address, ok bool) {
 	if len(l.Topics) != 3 || l.Topics[0] != transferTopic || len(l.Data) != 32 {
-		return f, false
+		return from, to, false
 	}
 	for _, topic := range l.Topics[1:] {
-		if common.BytesToHash(topic[12:]) != topic {
-			return f, false
+		if [12]byte(topic[:12]) != ([12]byte{}) {
+			return from, to, false
 		}
 	}
-	f.From, f.To = common.BytesToAddress(l.Topics[1][12:]), common.BytesToAddress(l.Topics[2][12:])
-	f.Amount = wallet.AmountOf(common.BytesToHash(l.Data).Big())
-	return f, true
+	return common.Address(l.Topics[1][12:]), common.Address(l.Topics[2][12:]), true
 }
 
 func blockTime(b *chain.Block) time.Time {

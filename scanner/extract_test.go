@@ -2,11 +2,13 @@ package scanner_test
 
 import (
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/params"
 
 	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet"
@@ -46,9 +48,18 @@ func TestExtract(t *testing.T) {
 	erc721.Topics, erc721.Data = append(erc721.Topics, common.Hash{1}), nil
 	dirty := transferLog(gold, stranger, ourAddress, 7)
 	dirty.Topics[1][0] = 1
+	nft := erc721
+	nft.Address = spam
+	foreign := chain.Tx{Tx: creation, Success: true}
+	with := func(logs ...chain.Log) chain.Tx {
+		t := foreign
+		t.Logs = logs
+		return t
+	}
 	for name, c := range map[string]struct {
 		tx                                    chain.Tx
 		deposits, outflows, malformed, unread int
+		unknown                               []uint64 // logs of each
 	}{
 		"nothing of ours":         {tx: chain.Tx{Tx: creation, Success: true}},
 		"ether, bad signature":    {tx: chain.Tx{Tx: badSignature, Success: true}, deposits: 1},
@@ -56,7 +67,15 @@ func TestExtract(t *testing.T) {
 		"contract creation":       {tx: chain.Tx{Tx: creation, Success: true, Logs: []chain.Log{transferLog(gold, stranger, ourAddress, 7)}}, deposits: 1},
 		"several in one":          {tx: chain.Tx{Tx: creation, Success: true, Logs: []chain.Log{transferLog(gold, stranger, ourAddress, 7), transferLog(gold, stranger, ourAddress, 7)}}, deposits: 2},
 		"nothing moved":           {tx: chain.Tx{Tx: creation, Success: true, Logs: []chain.Log{transferLog(gold, stranger, ourAddress, 0)}}},
-		"token nobody registered": {tx: chain.Tx{Tx: creation, Success: true, Logs: []chain.Log{transferLog(spam, stranger, ourAddress, 7)}}},
+		"token nobody registered": {tx: with(transferLog(spam, stranger, ourAddress, 7)), unknown: []uint64{1}},
+		"taken by its contract":   {tx: with(transferLog(spam, ourAddress, stranger, 7)), unknown: []uint64{1}},
+		"one of it many times":    {tx: with(transferLog(spam, stranger, ourAddress, 7), transferLog(spam, stranger, ourAddress, 8), transferLog(spam, ourAddress, ourAddress, 9)), unknown: []uint64{3}},
+		"two nobody registered":   {tx: with(transferLog(spam, stranger, ourAddress, 7), transferLog(stranger, stranger, ourAddress, 8), transferLog(spam, stranger, ourAddress, 7)), unknown: []uint64{2, 1}},
+		"of it to strangers":      {tx: with(transferLog(spam, stranger, stranger, 7))},
+		"nothing of it":           {tx: with(transferLog(spam, stranger, ourAddress, 0), transferLog(spam, ourAddress, stranger, 0))},
+		"an ERC-721 nobody knows": {tx: with(nft)},
+		"ether's own log":         {tx: with(transferLog(params.SystemAddress, stranger, ourAddress, 7))},
+		"unknown type, unknown":   {tx: chain.Tx{Type: 0x7d, Success: true, Logs: []chain.Log{transferLog(spam, stranger, ourAddress, 7)}}, unread: 1, unknown: []uint64{1}},
 		"to itself":               {tx: chain.Tx{Tx: creation, Success: true, Logs: []chain.Log{transferLog(gold, ourAddress, ourAddress, 7)}}},
 		"allowance used":          {tx: chain.Tx{Tx: creation, Success: true, Logs: []chain.Log{transferLog(gold, ourAddress, stranger, 7)}}, outflows: 1},
 		"ERC-721":                 {tx: chain.Tx{Tx: creation, Success: true, Logs: []chain.Log{erc721}}},
@@ -73,6 +92,16 @@ func TestExtract(t *testing.T) {
 		f := scanner.Extract(1, b, known{}, clock)
 		if len(f.Deposits) != c.deposits || len(f.Outflows) != c.outflows || f.Malformed != c.malformed || f.Unread != c.unread || len(f.Mined) != 0 {
 			t.Errorf("%s: %+v", name, f)
+		}
+		var unknown []uint64
+		for _, u := range f.Unknown {
+			unknown = append(unknown, u.Logs)
+			if u.BlockNumber != 9 || u.BlockHash != b.Hash || u.ChainID != 1 || !u.SeenAt.Equal(clock) {
+				t.Errorf("%s: %+v", name, u)
+			}
+		}
+		if !slices.Equal(unknown, c.unknown) {
+			t.Errorf("%s: unknown tokens %+v", name, f.Unknown)
 		}
 	}
 }
@@ -91,6 +120,9 @@ func TestEtherLogs(t *testing.T) {
 	}
 	if sum := h.pass(); sum.Deposits != 1 {
 		t.Errorf("%+v", sum)
+	}
+	if m := h.marks(); len(m) != 0 {
+		t.Errorf("the log of ether was taken for that of a token: %+v", m)
 	}
 	h.wantStatus(h.deposit(tx, wallet.KindNative, 0), wallet.DepositConfirmed, detected, confirmed)
 }

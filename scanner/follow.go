@@ -26,7 +26,7 @@ func (s *Scanner) Follow(ctx context.Context, onPass func(Summary, error) error)
 			return err
 		}
 		var alarm *wallet.AlarmError
-		if err == nil || errors.As(err, &alarm) {
+		if err == nil || errors.As(err, &alarm) || errors.Is(err, sum.Overdue) {
 			pause = s.o.Poll
 			select {
 			case <-ctx.Done():

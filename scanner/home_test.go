@@ -43,6 +43,10 @@ type home struct {
 	keys   []ourKey // alice, bob, payout, gas
 	late   common.Address
 	token  common.Address
+
+	wild    common.Address // a token that is registered late or never; zero if there is none
+	tame    bool           // it was registered
+	settled []wallet.Slot  // were booked
 }
 
 const (
@@ -271,14 +275,40 @@ func (h *home) checkHome() {
 		h.Errorf("deposit %s was missed: %+v", id, w)
 	}
 	for _, account := range []string{"alice", "bob"} {
-		for _, asset := range []wallet.AssetID{h.coin(), h.asset()} {
+		for _, asset := range h.assets() {
 			if have := h.available(account, asset); have.Cmp(credited[account][asset]) != 0 {
 				h.Errorf("%s has %s of %s, credited was %s", account, have, asset, credited[account][asset])
 			}
 		}
 	}
+	h.checkMarks(want)
 	h.checkMined(want, c)
 	h.checkBalances(head.Hash(), c.Head)
+}
+
+// assets are the coin and the registered tokens.
+func (h *home) assets() []wallet.AssetID {
+	list := []wallet.AssetID{h.coin(), h.asset()}
+	if h.tame {
+		list = append(list, h.wildAsset())
+	}
+	return list
+}
+
+// checkMarks makes sure that each block which holds transfers of a token that
+// is not registered is marked, and no other one.
+func (h *home) checkMarks(want reading) {
+	h.Helper()
+	for _, u := range h.marks() {
+		if have := (mark{u.Contract, u.BlockHash}); want.marks[have] != u.Logs {
+			h.Errorf("mark %+v, on chain are %d logs", u, want.marks[have])
+		} else {
+			delete(want.marks, have)
+		}
+	}
+	for m, logs := range want.marks {
+		h.Errorf("mark %+v of %d logs is missing", m, logs)
+	}
 }
 
 func (h *home) checkMined(want reading, c store.Cursor) {
@@ -290,6 +320,9 @@ func (h *home) checkMined(want reading, c store.Cursor) {
 				h.Errorf("mined at %v: %s, on chain %s", m.Slot, m.TxHash, want.mined[m.Slot])
 			}
 			delete(want.mined, m.Slot)
+		}
+		for _, slot := range h.settled {
+			delete(want.mined, slot)
 		}
 		for slot, tx := range want.mined {
 			h.Errorf("mined at %v was missed: %s", slot, tx)
@@ -312,11 +345,20 @@ func (h *home) checkBalances(block common.Hash, head uint64) {
 		h.ok(err)
 		tokens, err := h.client.TokenBalances(context.Background(), h.token, places, block)
 		h.ok(err)
+		var wild []*big.Int
+		if h.tame {
+			wild, err = h.client.TokenBalances(context.Background(), h.wild, places, block)
+			h.ok(err)
+		}
 		for i, at := range places {
 			if ours, err := store.IsOurs(tx, at); err != nil || !ours {
 				continue
 			}
-			for asset, onChain := range map[wallet.AssetID]*big.Int{h.coin(): coins[i], h.asset(): tokens[i]} {
+			lies := map[wallet.AssetID]*big.Int{h.coin(): coins[i], h.asset(): tokens[i]}
+			if h.tame {
+				lies[h.wildAsset()] = wild[i]
+			}
+			for asset, onChain := range lies {
 				ledger, err := store.LocationBalance(tx, at, asset)
 				h.ok(err)
 				have := ledger.Add(moving[store.Place{Address: at, Asset: asset}])
@@ -349,7 +391,12 @@ func (h *home) addLate() {
 		if err := store.AddAddress(tx, wallet.Address{Address: h.late, Role: wallet.TreasuryRole, Path: wallet.Path{Role: wallet.TreasuryRole}}); err != nil {
 			return err
 		}
-		return store.MarkUnopened(tx, h.late, h.asset())
+		for _, asset := range h.assets() {
+			if err := store.MarkUnopened(tx, h.late, asset); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -357,6 +404,12 @@ func (h *home) addLate() {
 type reading struct {
 	deposits map[string]arrival
 	mined    map[wallet.Slot]common.Hash
+	marks    map[mark]uint64 // logs of a token that is not registered
+}
+
+type mark struct {
+	contract common.Address
+	block    common.Hash
 }
 
 type arrival struct {
@@ -369,7 +422,7 @@ type arrival struct {
 func (h *home) readChain() reading {
 	h.Helper()
 	ctx := context.Background()
-	r := reading{map[string]arrival{}, map[wallet.Slot]common.Hash{}}
+	r := reading{map[string]arrival{}, map[wallet.Slot]common.Hash{}, map[mark]uint64{}}
 	ours := map[common.Address]bool{}
 	for _, k := range h.keys {
 		ours[k.Address.Address] = true
@@ -396,13 +449,19 @@ func (h *home) readChain() reading {
 				r.deposits[id] = arrival{block.Hash(), from, *to, h.coin(), wallet.AmountOf(tx.Value())}
 			}
 			for i, l := range receipt.Logs {
-				if l.Address != h.token || l.Topics[0] != topic || new(big.Int).SetBytes(l.Data).Sign() == 0 {
+				if l.Address != h.token && l.Address != h.wild || l.Topics[0] != topic || new(big.Int).SetBytes(l.Data).Sign() == 0 {
 					continue
 				}
 				src, dst := common.BytesToAddress(l.Topics[1][:]), common.BytesToAddress(l.Topics[2][:])
+				if l.Address == h.wild && !h.tame {
+					if ours[src] || ours[dst] {
+						r.marks[mark{h.wild, block.Hash()}]++
+					}
+					continue
+				}
 				if ours[dst] && !ours[src] {
 					id := wallet.DepositID(h.net.ChainID(), tx.Hash(), wallet.KindToken, uint64(i))
-					r.deposits[id] = arrival{block.Hash(), src, dst, h.asset(), wallet.AmountOf(new(big.Int).SetBytes(l.Data))}
+					r.deposits[id] = arrival{block.Hash(), src, dst, wallet.Token(h.net.ChainID(), l.Address), wallet.AmountOf(new(big.Int).SetBytes(l.Data))}
 				}
 			}
 		}

@@ -37,6 +37,13 @@ func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 		if err != nil {
 			return news, err
 		}
+		if ok && (old.Settled || old.BlockHash == m.BlockHash) {
+			moved, err := s.recordMoved(tx, old, m)
+			if err != nil {
+				return news, err
+			}
+			news.Outflows = append(news.Outflows, moved...)
+		}
 		if ok && old.Settled {
 			is, err := s.minedAgain(tx, m)
 			if err != nil {
@@ -56,17 +63,13 @@ func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 		news.Mined = append(news.Mined, m)
 	}
 	for _, o := range f.Outflows {
-		known, err := s.knowsOutflow(tx, o)
+		is, err := s.recordOutflow(tx, o)
 		if err != nil {
 			return news, err
 		}
-		if known {
-			continue
+		if is {
+			news.Outflows = append(news.Outflows, o)
 		}
-		if err := store.PutOutflow(tx, s.id, o); err != nil {
-			return news, err
-		}
-		news.Outflows = append(news.Outflows, o)
 	}
 	for _, a := range f.Proven {
 		if was, err := store.HasUnprovenCoin(tx, s.id, f.Coin.number, a); err != nil {
@@ -83,7 +86,16 @@ func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 			return news, err
 		}
 	}
-	return news, nil
+	return news, s.recordUnknown(tx, f)
+}
+
+// recordOutflow stores an outflow unless it is recorded or booked.
+func (s *Scanner) recordOutflow(tx store.Tx, o store.Outflow) (news bool, err error) {
+	known, err := s.knowsOutflow(tx, o)
+	if err != nil || known {
+		return false, err
+	}
+	return true, store.PutOutflow(tx, s.id, o)
 }
 
 // minedAgain notes what was mined at a slot that vanished. Confirming decides

@@ -266,6 +266,15 @@ func (s *Scanner) undo(tx store.Tx, from, to uint64) (orphaned int, err error) {
 			return 0, err
 		}
 	}
+	unknown, err := store.UnknownTokensFrom(tx, s.id, from)
+	if err != nil {
+		return 0, err
+	}
+	for _, u := range unknown {
+		if err := store.DeleteUnknownToken(tx, u); err != nil {
+			return 0, err
+		}
+	}
 	return orphaned, s.reopen(tx, from)
 }
 
@@ -274,7 +283,7 @@ func (s *Scanner) undo(tx store.Tx, from, to uint64) (orphaned int, err error) {
 // rest was never ours to credit: it is part of opening balances, which are read
 // again.
 func (s *Scanner) beforeStart(tx store.Tx, f *Facts) (*Facts, error) {
-	var kept, rest Facts
+	kept, rest := Facts{Number: f.Number}, Facts{}
 	for _, d := range f.Deposits {
 		_, known, err := store.Deposit(tx, d.ID)
 		if err != nil {

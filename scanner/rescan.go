@@ -94,6 +94,17 @@ func (s *Scanner) again(ctx context.Context, from, to uint64, sum *Summary, tell
 	if err != nil {
 		return 0, err
 	}
+	facts, err := s.linked(ctx, from, block{anchor, hash}, func(n uint64) bool { return n <= to })
+	if err != nil {
+		return 0, err
+	}
+	return anchor + 1, s.recordAgain(ctx, anchor, hash, facts, sum, tell)
+}
+
+// linked reads the blocks from the given one up to an anchor that was followed
+// before, makes sure that they lead to it, and returns the facts of those that
+// are wanted.
+func (s *Scanner) linked(ctx context.Context, from uint64, anchor block, want func(n uint64) bool) ([]Facts, error) {
 	var blocks []*chain.Block
 	var facts []Facts
 	var parent common.Hash
@@ -102,30 +113,30 @@ func (s *Scanner) again(ctx context.Context, from, to uint64, sum *Summary, tell
 		facts, blocks = append(facts, found...), nil
 		return err
 	}
-	for b, err := range s.chain.Blocks(ctx, from, anchor) {
+	for b, err := range s.chain.Blocks(ctx, from, anchor.number) {
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		if b.Number() > from && b.Header.ParentHash != parent {
-			return 0, fmt.Errorf("chain %d: block %d does not follow block %d: %w", s.id, b.Number(), b.Number()-1, errMoved)
+			return nil, fmt.Errorf("chain %d: block %d does not follow block %d: %w", s.id, b.Number(), b.Number()-1, errMoved)
 		}
-		if parent = b.Hash; b.Number() > to {
+		if parent = b.Hash; !want(b.Number()) {
 			continue
 		}
 		if blocks = append(blocks, b); len(blocks) == s.o.MaxBlocksPerStep {
 			if err := flush(); err != nil {
-				return 0, err
+				return nil, err
 			}
 		}
 	}
 	if err := flush(); err != nil {
-		return 0, err
+		return nil, err
 	}
-	if parent != hash {
-		return 0, wallet.WithHint(fmt.Errorf("chain %d: block %d is %s now, %s was read before: %w", s.id, anchor, parent, hash, errMoved),
+	if parent != anchor.hash {
+		return nil, wallet.WithHint(fmt.Errorf("chain %d: block %d is %s now, %s was read before: %w", s.id, anchor.number, parent, anchor.hash, errMoved),
 			"airlock scan follows what was reorganised; then read the blocks again")
 	}
-	return anchor + 1, s.recordAgain(ctx, anchor, hash, facts, sum, tell)
+	return facts, nil
 }
 
 // followed finds the next block at or above n whose hash is known.

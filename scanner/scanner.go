@@ -143,6 +143,12 @@ type Summary struct {
 	// Found is what the second reading of final blocks found that the first had
 	// not. It is an alarm, too.
 	Found []Found
+	// Due is set when blocks that hold transfers of tokens which were registered
+	// since are still to be read again.
+	Due bool
+	// Overdue is why they could not be. The pass returns it too, after it did
+	// all the rest.
+	Overdue error
 }
 
 // Plus is what two passes, one after the other, read and changed.
@@ -232,7 +238,7 @@ func (s *Scanner) passes(ctx context.Context) (Summary, error) {
 		// answers.
 		again := errors.Is(err, errMoved) || (errors.Is(err, ErrFinalChanged) || errors.Is(err, errTagElsewhere) || stale(err)) && try < 2
 		if !again {
-			return sum, err
+			return sum, cmp.Or(err, sum.Overdue)
 		}
 		if err := ctx.Err(); err != nil {
 			return sum, err
@@ -244,7 +250,7 @@ func (s *Scanner) passes(ctx context.Context) (Summary, error) {
 
 // pass is one try. It returns errMoved when it must begin anew.
 func (s *Scanner) pass(ctx context.Context, sum *Summary) error {
-	sum.Dissent, sum.Unagreed, sum.Uncompared = nil, nil, nil
+	sum.Dissent, sum.Unagreed, sum.Uncompared, sum.Due, sum.Overdue = nil, nil, nil, false, nil
 	st, err := s.begin(ctx)
 	if err != nil {
 		return err
@@ -273,6 +279,9 @@ func (s *Scanner) pass(ctx context.Context, sum *Summary) error {
 			return err
 		}
 		if err := s.read(ctx, &st, to, sum); err != nil {
+			return err
+		}
+		if err := s.readDue(ctx, sum); err != nil {
 			return err
 		}
 		if err := s.settle(ctx, &st, tags, sum); err != nil {

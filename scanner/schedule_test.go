@@ -75,6 +75,7 @@ func runSchedule(t *testing.T, seed uint64) {
 		s.chain.StartBlock = 4
 		s.update(func(tx store.Tx) error { return store.PutChain(tx, s.chain) })
 	}
+	s.deployWild()
 	for range 30 + r.IntN(20) {
 		s.act()
 		if head, err := s.net.Client().BlockNumber(context.Background()); err == nil {
@@ -108,7 +109,7 @@ func (s *schedule) someone() common.Address {
 // act makes one thing happen. What a node refuses does not happen.
 func (s *schedule) act() {
 	ctx := s.Context()
-	switch n := s.r.IntN(24); n {
+	switch n := s.r.IntN(28); n {
 	case 0, 1, 2:
 		who, wei := s.anyKey(), s.r.Int64N(3)*1e17
 		_, err := s.net.Fund(ctx, s.address(who), big.NewInt(wei))
@@ -161,12 +162,36 @@ func (s *schedule) act() {
 		s.killedPass()
 	case 19:
 		s.faultyPass()
+	case 24, 25, 26:
+		s.wildToken()
 	default:
 		sum := s.pass()
 		s.note("pass: %+v", sum)
 		if !sum.Behind {
 			s.checkHome()
 		}
+	}
+}
+
+// wildToken moves a token that is not registered yet, or registers it.
+func (s *schedule) wildToken() {
+	who, units := s.anyKey(), s.r.Int64N(3)*10
+	switch s.r.IntN(8) {
+	case 0:
+		s.note("the wild token is registered")
+		s.tameWild()
+	case 1, 2:
+		to := s.someone()
+		_, err := s.send(who, &s.wild, 0, s.call("transfer", to, big.NewInt(units)), 90_000)
+		s.note("%d sends %d wild to %s: %v", who, units, to, err)
+	case 3:
+		_, err := s.send(who, &s.wild, 0, s.call("approve", s.net.Faucet().Address, big.NewInt(1e9)), 90_000)
+		from, to := s.address(who), s.someone()
+		_, err2 := s.net.Send(s.Context(), chaintest.Call{To: &s.wild, Gas: 120_000, Data: s.call("transferFrom", from, to, big.NewInt(units))})
+		s.note("%d wild of %d taken to %s: %v, %v", units, who, to, err, err2)
+	default:
+		_, err := s.net.TransferToken(s.Context(), s.wild, s.address(who), big.NewInt(units))
+		s.note("wild to %d: %d: %v", who, units, err)
 	}
 }
 

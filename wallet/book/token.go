@@ -12,6 +12,7 @@ import (
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/params"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/store"
@@ -79,6 +80,9 @@ func checkToken(chain uint64, t wallet.Asset) error {
 	if t.ID.ChainID != chain || t.ID.IsCoin() {
 		return fmt.Errorf("asset %s is not a token of chain %d", t.ID, chain)
 	}
+	if t.ID.Contract == params.SystemAddress {
+		return fmt.Errorf("token %s: is no contract; ether leaves its logs there (EIP-7708) and is counted without them", t.ID.Contract)
+	}
 	if t.Decimals > wallet.MaxDecimals {
 		return fmt.Errorf("token %s: %d decimals, want at most %d", t.ID.Contract, t.Decimals, wallet.MaxDecimals)
 	}
@@ -132,6 +136,15 @@ func addToken(tx store.Tx, t wallet.Asset) error {
 	}
 	if err := store.PutToken(tx, t); err != nil {
 		return err
+	}
+	// What moved of it while nobody knew it is credited by reading those blocks
+	// again.
+	if n, err := store.CountUnknownBlocks(tx, t.ID.ChainID, t.ID.Contract, 1); err != nil {
+		return err
+	} else if n > 0 {
+		if err := store.MarkTokenDue(tx, t.ID.ChainID, t.ID.Contract); err != nil {
+			return err
+		}
 	}
 	// Sweeps empty deposit addresses and scanning saw what came to them; what
 	// the house held of the token before has no other entry.

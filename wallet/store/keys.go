@@ -38,6 +38,7 @@ const (
 
 	tUnknown    = "unk"     // chain, contract, block -> wallet.UnknownToken
 	tUnknownBlk = "unk.blk" // chain, block, contract -> empty
+	tUnknownDue = "unk.due" // chain, contract -> empty: registered since, its marked blocks are to be read again
 	tUnproven   = "unprov"  // chain, block, address -> wallet.UnprovenCoin
 	tRound      = "cmp"     // chain -> Round
 	tGap        = "cmp.gap" // chain, address -> Gap
