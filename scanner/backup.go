@@ -90,10 +90,14 @@ func (s *Scanner) secondReading(ctx context.Context, from, to uint64, sum *Summa
 
 // missed lists what the first reading of a block had not found, and has the
 // alarm about it stand. What came to an address before that was ours is no
-// surprise, nor is coin that was in quarantine.
+// surprise, nor is what was in quarantine: coin, or a token that was registered
+// since.
 func (s *Scanner) missed(tx store.Tx, news *Facts) (list []Found, err error) {
 	add := func(n uint64, kind, id string, at common.Address, asset wallet.AssetID) {
 		if asset.IsCoin() && slices.Contains(news.Proven, at) {
+			return
+		}
+		if slices.ContainsFunc(news.Unknown, func(u wallet.UnknownToken) bool { return u.Contract == asset.Contract }) {
 			return
 		}
 		var opening wallet.Entry

@@ -24,13 +24,13 @@ const maxDue = 2 * markEvery
 // dueCount bounds how many marks are counted to show progress.
 const dueCount = 10_000
 
-// recordUnknown makes the marks of a block those that were found in it. Read
-// again, it has none any more for tokens that were registered since: what they
-// moved is recorded in the same transaction.
-func (s *Scanner) recordUnknown(tx store.Tx, f *Facts) error {
+// recordUnknown makes the marks of a block those that were found in it, and
+// returns those that it has no longer: of tokens that were registered since,
+// whose transfers are recorded in the same transaction.
+func (s *Scanner) recordUnknown(tx store.Tx, f *Facts) (gone []wallet.UnknownToken, err error) {
 	marks, err := store.UnknownTokensAt(tx, s.id, f.Number)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	same := func(u wallet.UnknownToken) func(wallet.UnknownToken) bool {
 		return func(v wallet.UnknownToken) bool {
@@ -42,18 +42,19 @@ func (s *Scanner) recordUnknown(tx store.Tx, f *Facts) error {
 			continue
 		}
 		if err := store.DeleteUnknownToken(tx, u); err != nil {
-			return err
+			return nil, err
 		}
+		gone = append(gone, u)
 	}
 	for _, u := range f.Unknown {
 		if slices.ContainsFunc(marks, same(u)) {
 			continue
 		}
 		if err := s.putUnknown(tx, u); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return gone, nil
 }
 
 func (s *Scanner) putUnknown(tx store.Tx, u wallet.UnknownToken) error {
@@ -68,8 +69,7 @@ func (s *Scanner) putUnknown(tx store.Tx, u wallet.UnknownToken) error {
 }
 
 // recordMoved records what a transaction of ours that is known moved of tokens
-// that were registered since. What was settled without it is booked as an
-// outflow.
+// that were registered since. It is booked apart from the rest of it.
 func (s *Scanner) recordMoved(tx store.Tx, old, m wallet.Mined) (moved []store.Outflow, err error) {
 	if old.TxHash != m.TxHash {
 		return nil, nil
@@ -81,19 +81,12 @@ func (s *Scanner) recordMoved(tx store.Tx, old, m wallet.Mined) (moved []store.O
 		if known || t.Asset.IsCoin() || t.From == t.To {
 			continue
 		}
-		o := store.Outflow{Transfer: t, TxHash: m.TxHash, BlockNumber: m.BlockNumber, BlockHash: m.BlockHash}
-		if !old.Settled {
-			old.Transfers = append(old.Transfers, t)
-			moved = append(moved, o)
-			continue
-		}
-		ours, err := store.IsOurs(tx, t.From)
-		if err != nil {
+		if ours, err := store.IsOurs(tx, t.From); err != nil {
 			return nil, err
-		}
-		if !ours {
+		} else if !ours {
 			continue // it is a deposit
 		}
+		o := store.Outflow{Transfer: t, TxHash: m.TxHash, BlockNumber: m.BlockNumber, BlockHash: m.BlockHash}
 		news, err := s.recordOutflow(tx, o)
 		if err != nil {
 			return nil, err
@@ -102,10 +95,7 @@ func (s *Scanner) recordMoved(tx store.Tx, old, m wallet.Mined) (moved []store.O
 			moved = append(moved, o)
 		}
 	}
-	if old.Settled || len(moved) == 0 {
-		return moved, nil
-	}
-	return moved, store.PutMined(tx, old)
+	return moved, nil
 }
 
 // span is a run of blocks to be read again for some of them.
@@ -148,9 +138,8 @@ func (s *Scanner) readDue(ctx context.Context, sum *Summary) error {
 				}
 				break
 			}
-			if done += len(sp.marked); s.o.Progress != nil {
-				s.o.Progress(uint64(done), uint64(max(done, total))) //nolint:gosec // counts
-			}
+			done += len(sp.marked)
+			s.progress(ReadingDue, uint64(done), uint64(max(done, total))) //nolint:gosec // counts
 		}
 	}
 	return nil
@@ -222,7 +211,7 @@ func (s *Scanner) readSpan(ctx context.Context, sp span, sum *Summary) error {
 	if err != nil {
 		return err
 	}
-	return s.recordAgain(ctx, sp.anchor.number, sp.anchor.hash, facts, sum)
+	return s.recordAgain(ctx, sp.anchor.number, sp.anchor.hash, facts, sum, func(store.Tx, *Facts) error { return nil })
 }
 
 // overdue says that blocks could not be read again. That is no reason to begin

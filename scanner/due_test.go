@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math/big"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -226,8 +226,10 @@ func TestDueOldBlocks(t *testing.T) {
 		}
 	})
 	var steps [][2]uint64
-	s := scanner.New(h.db, h.client, h.net.ChainID(), scanner.Options{Now: now, Progress: func(done, total uint64) {
-		steps = append(steps, [2]uint64{done, total})
+	s := scanner.New(h.db, h.client, h.net.ChainID(), scanner.Options{Now: now, Progress: func(at scanner.Phase, done, total uint64) {
+		if at == scanner.ReadingDue {
+			steps = append(steps, [2]uint64{done, total})
+		}
 	}})
 	sum, err := s.Pass(t.Context())
 	h.ok(err)
@@ -243,35 +245,51 @@ func TestDueOldBlocks(t *testing.T) {
 			t.Errorf("block %s was read %d times", n, times)
 		}
 	}
-	h.checkHome()
+	if got := h.available("bob", h.wildAsset()); got.Cmp(wallet.NewAmount(15)) != 0 {
+		t.Errorf("bob has %s", got)
+	}
 }
 
 // TestDueUnavailable: where old blocks cannot be had, or are not those that
 // were read, new ones are read and credited all the same, and what is overdue
 // is said until it can be had.
 func TestDueUnavailable(t *testing.T) {
-	for name, lie := range map[string]func(h *home, n uint64) json.RawMessage{
-		"gone":  func(*home, uint64) json.RawMessage { return json.RawMessage("null") },
-		"other": func(h *home, n uint64) json.RawMessage { return h.rawBlock(n + 1) },
+	null := json.RawMessage("null")
+	for name, lie := range map[string]func(h *home, n uint64) (block, receipts json.RawMessage){
+		"gone":       func(*home, uint64) (_, _ json.RawMessage) { return null, null },
+		"the next":   func(h *home, n uint64) (_, _ json.RawMessage) { return h.raw(n + 1) },
+		"of a fork":  func(h *home, n uint64) (_, _ json.RawMessage) { return h.forked[0], h.forked[1] },
+		"no receipt": func(h *home, n uint64) (_, _ json.RawMessage) { block, _ := h.raw(n); return block, null },
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newWildHome(t, wallet.Finality{Confirmations: 1})
-			h.payWild(h.address(payout), 5)
+			fork := h.cursor()
+			old := fork.Head + 1
 			h.mine(1)
-			old := h.pass().To
-			h.mine(2)
+			h.forked[0], h.forked[1] = h.raw(old)
+			h.ok(h.net.Fork(fork.HeadHash))
+			h.payWild(h.address(payout), 5)
+			h.mine(3)
 			h.pass()
+			if m := h.marks(); len(m) != 1 || m[0].BlockNumber != old {
+				t.Fatalf("marks: %+v", m)
+			}
 			h.tameWild()
 			h.fund(h.address(bob), 77)
 			h.mine(1)
-			hex := `"` + hexNumber(old) + `"`
+			block, receipts := lie(h, old)
 			h.proxy.Rule(func(r faulty.Request, a *faulty.Answer) {
-				if strings.HasPrefix(r.Method, "eth_getBlock") && string(r.Params[0]) == hex {
-					a.Result, a.Error = lie(h, old), nil
+				switch {
+				case len(r.Params) == 0:
+				case r.Method == "eth_getBlockByNumber" && string(r.Params[0]) == `"`+hexNumber(old)+`"`:
+					a.Result, a.Error = block, nil
+				case r.Method == "eth_getBlockReceipts" && string(r.Params[0]) == `"`+hexNumber(old)+`"`:
+					a.Result, a.Error = receipts, nil
 				}
 			})
 			for range 2 {
-				sum, err := h.scanner(h.db).Pass(t.Context())
+				s := scanner.New(h.db, h.client, h.net.ChainID(), scanner.Options{Now: now, BackupBlocks: -1})
+				sum, err := s.Pass(t.Context())
 				if err == nil || !errors.Is(err, sum.Overdue) || !sum.Due {
 					t.Fatalf("the pass says %v, %+v", err, sum)
 				}
@@ -288,12 +306,40 @@ func TestDueUnavailable(t *testing.T) {
 	}
 }
 
+// TestDueSecondReading: what was marked is no surprise where the second reading
+// of final blocks is the first to read it again.
+func TestDueSecondReading(t *testing.T) {
+	h := newWildHome(t, wallet.Finality{Tag: "finalized"})
+	h.payWild(h.address(alice), 5)
+	h.payWild(h.address(payout), 5)
+	h.mine(1)
+	old := h.pass().To
+	h.tameWild()
+	h.mine(3)
+	var failed atomic.Bool
+	h.proxy.Rule(func(r faulty.Request, a *faulty.Answer) {
+		if r.Method == "eth_getBlockReceipts" && string(r.Params[0]) == `"`+hexNumber(old)+`"` && !failed.Swap(true) {
+			a.Result, a.Error = json.RawMessage("null"), nil
+		}
+	})
+	sum, _ := h.scanner(h.db).Pass(t.Context())
+	if sum.Overdue == nil || sum.Deposits != 2 || len(sum.Found) != 0 || len(sum.Alarms) != 0 {
+		t.Errorf("%+v", sum)
+	}
+	h.proxy.Rule(nil)
+	h.pass()
+	h.checkHome()
+}
+
 func hexNumber(n uint64) string { return "0x" + new(big.Int).SetUint64(n).Text(16) }
 
-func (h *home) rawBlock(n uint64) (raw json.RawMessage) {
+// raw is a block and its receipts as the node gives them.
+func (h *home) raw(n uint64) (block, receipts json.RawMessage) {
 	h.Helper()
-	h.ok(h.net.Client().Client().CallContext(context.Background(), &raw, "eth_getBlockByNumber", hexNumber(n), true))
-	return raw
+	c := h.net.Client().Client()
+	h.ok(c.CallContext(context.Background(), &block, "eth_getBlockByNumber", hexNumber(n), true))
+	h.ok(c.CallContext(context.Background(), &receipts, "eth_getBlockReceipts", hexNumber(n)))
+	return block, receipts
 }
 
 // TestRegisteredMeanwhile: a token that is registered while a block that pays
@@ -302,7 +348,7 @@ func TestRegisteredMeanwhile(t *testing.T) {
 	h := newWildHome(t, wallet.Finality{Confirmations: 1})
 	h.payWild(h.address(alice), 5)
 	h.mine(1)
-	db := &meddledDB{DB: h.db, before: map[int]func(){2: h.tameWild}}
+	db := &meddledDB{DB: h.db, before: map[int]func(){1: h.tameWild}}
 	_, err := h.scanner(db).Pass(t.Context())
 	h.ok(err)
 	if !h.tame {
@@ -343,7 +389,12 @@ func TestUnknownReorg(t *testing.T) {
 	h.ok(h.net.Reorg(t.Context(), 1))
 	h.net.Rollback()
 	h.mine(3)
-	h.pass()
+	// At once, and not only when other blocks took their place.
+	for n, head := 0, h.cursor().Head; h.cursor().Head == head; n++ {
+		if _, err := h.scanner(&mortalDB{h.db, n}).Pass(t.Context()); !errors.Is(err, errKilled) {
+			t.Fatalf("nothing was undone: %v", err)
+		}
+	}
 	if len(h.marks()) != 0 {
 		t.Errorf("marks of a block that left the chain: %+v", h.marks())
 	}

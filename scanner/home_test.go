@@ -3,6 +3,7 @@ package scanner_test
 import (
 	"context"
 	"crypto/ecdsa"
+	"encoding/json"
 	"errors"
 	"math/big"
 	"path/filepath"
@@ -47,6 +48,7 @@ type home struct {
 	wild    common.Address // a token that is registered late or never; zero if there is none
 	tame    bool           // it was registered
 	settled []wallet.Slot  // were booked
+	forked  [2]json.RawMessage
 }
 
 const (

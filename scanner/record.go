@@ -20,7 +20,8 @@ func (s *Scanner) record(tx store.Tx, f *Facts) (deposits int, err error) {
 }
 
 // recordNews writes the facts of a block and returns those that were not known,
-// and the addresses whose coin left quarantine.
+// and what left quarantine: addresses whose coin is proven now, tokens that are
+// registered now.
 func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 	for _, d := range f.Deposits {
 		d.Unproven = f.UnprovenBlock
@@ -86,7 +87,8 @@ func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 			return news, err
 		}
 	}
-	return news, s.recordUnknown(tx, f)
+	news.Unknown, err = s.recordUnknown(tx, f)
+	return news, err
 }
 
 // recordOutflow stores an outflow unless it is recorded or booked.

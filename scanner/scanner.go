@@ -68,6 +68,7 @@ type Phase string
 // The phases of a pass. There may be any number of each.
 const (
 	ReadingBlocks   Phase = "blocks read"
+	ReadingDue      Phase = "marked blocks read"
 	ReadingOpenings Phase = "opening balances read"
 )
 
