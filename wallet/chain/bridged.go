@@ -4,7 +4,6 @@ import (
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 )
@@ -52,19 +51,28 @@ func decodeBridged(raw []byte) *Bridged {
 // fields that others have.
 type bridgedFields struct {
 	SourceHash *common.Hash `json:"sourceHash"`
-	Mint       hexutil.Big  `json:"mint"`
-	System     bool         `json:"isSystemTx"`
+	Mint       bigNumber    `json:"mint"`
+	System     flag         `json:"isSystemTx"`
+}
+
+// flag is true or false, which some nodes say as 0x1 and 0x0.
+type flag bool
+
+// UnmarshalJSON implements encoding/json's Unmarshaler.
+func (f *flag) UnmarshalJSON(b []byte) error {
+	*f = string(b) == "true" || string(b) == `"0x1"`
+	return nil
 }
 
 // bridged is a deposited transaction's bytes, put together from what the node
 // says of it: few nodes give the bytes themselves. It is nil if they do not hash
 // to what the node says; then only the node knows them.
 func (f *txFields) bridged() []byte {
-	if f.Type != bridgedTxType || f.SourceHash == nil || f.Mint.ToInt().Sign() < 0 || f.Value.ToInt().Sign() < 0 {
+	if f.Type != bridgedTxType || f.SourceHash == nil {
 		return nil
 	}
 	body, err := rlp.EncodeToBytes(&bridgedRLP{
-		*f.SourceHash, f.From, f.To, f.Mint.ToInt(), f.Value.ToInt(), uint64(f.Gas), f.System, f.Input,
+		*f.SourceHash, f.From, f.To, f.Mint.ToInt(), f.Value.ToInt(), uint64(f.Gas), bool(f.System), f.Input,
 	})
 	raw := append([]byte{bridgedTxType}, body...)
 	if err != nil || crypto.Keccak256Hash(raw) != f.Hash {

@@ -83,6 +83,30 @@ func given(w chaintest.WrittenTx) chaintest.WrittenTx {
 	return w
 }
 
+// TestBridgedSpellings proves a block whatever way nodes have of saying nothing,
+// and yes and no.
+func TestBridgedSpellings(t *testing.T) {
+	w := chaintest.NewWritten(t, opChain)
+	early := chaintest.WrittenTx{
+		Raw:   common.FromHex("7ef850a00100000000000000000000000000000000000000000000000000000000000000" + "94" + strings.Repeat("11", 20) + "94" + strings.Repeat("22", 20) + "80" + "80" + "01" + "01" + "80"),
+		NoRaw: true, Success: true, GasUsed: 1,
+		Says: map[string]any{
+			"sourceHash": common.Hash{1}, "from": "0x" + strings.Repeat("11", 20), "to": "0x" + strings.Repeat("22", 20), "gas": "0x1", "isSystemTx": "0x1",
+			"mint": nil, "value": nil, "v": nil, "r": nil, "s": nil, "nonce": nil, "gasPrice": nil, "maxFeePerGas": nil, "input": "0x",
+		},
+		ReceiptSays: map[string]any{"depositNonce": nil, "depositReceiptVersion": nil},
+	}
+	for _, no := range []any{false, "0x0", nil} {
+		tx := bridge(2).Canyon(9)
+		tx.Says["isSystemTx"] = no
+		h := w.Write(early, tx)
+		b, err := dial(t, w.URL()).Block(t.Context(), h.Number.Uint64())
+		ok(t, err)
+		equal(t, "value", b.Txs[0].Bridged.Value.Sign(), 0)
+		equal(t, "mint", b.Txs[1].Bridged.Mint.Int64(), 70)
+	}
+}
+
 // TestBridgedLies has a node change what it says of deposited transactions and
 // their receipts.
 func TestBridgedLies(t *testing.T) {

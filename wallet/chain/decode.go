@@ -142,26 +142,52 @@ func (t *txJSON) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return err
 }
 
+// bigNumber and number are a hexutil.Big and a hexutil.Uint64 that are 0 where a
+// node says null, as some do of fields that a type of transaction does not have.
+type (
+	bigNumber hexutil.Big
+	number    hexutil.Uint64
+)
+
+// UnmarshalJSON implements encoding/json's Unmarshaler.
+func (n *bigNumber) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	return (*hexutil.Big)(n).UnmarshalJSON(b)
+}
+
+// ToInt is the number, which the result shares.
+func (n *bigNumber) ToInt() *big.Int { return (*big.Int)(n) }
+
+// UnmarshalJSON implements encoding/json's Unmarshaler.
+func (n *number) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	return (*hexutil.Uint64)(n).UnmarshalJSON(b)
+}
+
 type txFields struct {
 	Type       hexutil.Uint64               `json:"type"`
 	Hash       common.Hash                  `json:"hash"`
 	From       common.Address               `json:"from"`
-	ChainID    hexutil.Big                  `json:"chainId"`
-	Nonce      hexutil.Uint64               `json:"nonce"`
+	ChainID    bigNumber                    `json:"chainId"`
+	Nonce      number                       `json:"nonce"`
 	To         *common.Address              `json:"to"`
-	Gas        hexutil.Uint64               `json:"gas"`
-	GasPrice   hexutil.Big                  `json:"gasPrice"`
-	TipCap     hexutil.Big                  `json:"maxPriorityFeePerGas"`
-	FeeCap     hexutil.Big                  `json:"maxFeePerGas"`
-	BlobFeeCap hexutil.Big                  `json:"maxFeePerBlobGas"`
-	Value      hexutil.Big                  `json:"value"`
+	Gas        number                       `json:"gas"`
+	GasPrice   bigNumber                    `json:"gasPrice"`
+	TipCap     bigNumber                    `json:"maxPriorityFeePerGas"`
+	FeeCap     bigNumber                    `json:"maxFeePerGas"`
+	BlobFeeCap bigNumber                    `json:"maxFeePerBlobGas"`
+	Value      bigNumber                    `json:"value"`
 	Input      hexutil.Bytes                `json:"input"`
 	AccessList types.AccessList             `json:"accessList"`
 	BlobHashes []common.Hash                `json:"blobVersionedHashes"`
 	AuthList   []types.SetCodeAuthorization `json:"authorizationList"`
 	V          *hexutil.Big                 `json:"v"`
-	R          hexutil.Big                  `json:"r"`
-	S          hexutil.Big                  `json:"s"`
+	R          bigNumber                    `json:"r"`
+	S          bigNumber                    `json:"s"`
 	YParity    *hexutil.Uint64              `json:"yParity"`
 
 	bridgedFields
@@ -205,7 +231,7 @@ func (f *txFields) data() (types.TxData, error) {
 			ChainID: u256(&f.ChainID), Nonce: nonce, GasTipCap: u256(&f.TipCap), GasFeeCap: u256(&f.FeeCap),
 			Gas: gas, To: *f.To, Value: u256(&f.Value), Data: f.Input, AccessList: f.AccessList,
 			BlobFeeCap: u256(&f.BlobFeeCap), BlobHashes: f.BlobHashes,
-			V: u256((*hexutil.Big)(v)), R: u256(&f.R), S: u256(&f.S),
+			V: u256((*bigNumber)(v)), R: u256(&f.R), S: u256(&f.S),
 		}, nil
 	case types.SetCodeTxType:
 		if f.To == nil {
@@ -214,14 +240,14 @@ func (f *txFields) data() (types.TxData, error) {
 		return &types.SetCodeTx{
 			ChainID: u256(&f.ChainID), Nonce: nonce, GasTipCap: u256(&f.TipCap), GasFeeCap: u256(&f.FeeCap),
 			Gas: gas, To: *f.To, Value: u256(&f.Value), Data: f.Input, AccessList: f.AccessList, AuthList: f.AuthList,
-			V: u256((*hexutil.Big)(v)), R: u256(&f.R), S: u256(&f.S),
+			V: u256((*bigNumber)(v)), R: u256(&f.R), S: u256(&f.S),
 		}, nil
 	}
 	return nil, nil
 }
 
 // u256 reduces modulo 2^256; what does not fit does not hash to the root.
-func u256(n *hexutil.Big) *uint256.Int {
+func u256(n *bigNumber) *uint256.Int {
 	u, _ := uint256.FromBig(n.ToInt())
 	return u
 }
@@ -240,7 +266,7 @@ type receiptJSON struct {
 
 	// Of deposited transactions (OP stack). Both are hashed if there is a
 	// version, from the Canyon upgrade on, and neither before.
-	DepositNonce   hexutil.Uint64  `json:"depositNonce"`
+	DepositNonce   number          `json:"depositNonce"`
 	DepositVersion *hexutil.Uint64 `json:"depositReceiptVersion"`
 }
 

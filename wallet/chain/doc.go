@@ -9,7 +9,9 @@
 // Nothing that a node says about a block is believed: [Client.Block] returns
 // only what hashes to the block's own hash, its transactions, receipts and
 // withdrawals included, and derives positions, prices and gas from these bytes.
-// What does not hash is an [UnprovenError] that names the endpoint.
+// What does not hash is an [UnprovenError] that names the endpoint. Only
+// [Options].Unproven, for chains whose blocks nobody can prove, takes what two
+// endpoints say alike, and the block says so.
 //
 // The URL of an endpoint may hold a key. No error of this package contains more
 // of it than the host.

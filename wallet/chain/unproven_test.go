@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -161,6 +162,17 @@ func TestUnprovenWantsTwo(t *testing.T) {
 			equal(t, "withdrawals", len(b.Withdrawals), 0)
 		})
 	}
+	t.Run("behind", func(t *testing.T) {
+		behind := proxy(t, w.URL())
+		c := dialUnproven(t, w.URL(), behind.URL)
+		behind.Rule(func(r faulty.Request, a *faulty.Answer) {
+			if r.Method == "eth_getBlockByNumber" {
+				a.Result = []byte("null")
+			}
+		})
+		_, err := c.Block(t.Context(), n)
+		is(t, err, ethereum.NotFound) // so that it is asked again later
+	})
 	t.Run("alone", func(t *testing.T) {
 		gone := proxy(t, w.URL())
 		c := dialUnproven(t, gone.URL, w.URL())
