@@ -2,6 +2,7 @@ package scanner
 
 import (
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,9 +85,25 @@ type Moved struct {
 	Value bool
 }
 
-// Recorded is what the store already has of an address's coin in a block that
-// the block's bytes do not show: deposits less outflows.
-type Recorded map[common.Address]wallet.Amount
+// deposit is what the move is recorded as if it came from outside.
+func (m *Moved) deposit(chainID uint64) (id string, kind wallet.DepositKind) {
+	if m.Value { // so that it is the same deposit once its type is known
+		return wallet.DepositID(chainID, m.TxHash, wallet.KindNative, 0), wallet.KindNative
+	}
+	return m.DepositID(m.TxHash), wallet.KindInternal
+}
+
+// stored is what the store already has of a block's coin.
+type stored struct {
+	// sums are deposits less outflows that the block's bytes do not show, by
+	// address; one of which nothing is recorded is not in it.
+	sums map[common.Address]wallet.Amount
+	// taken tells of each move whether there is a record by its name.
+	taken []bool
+	// mined tells of which transactions of ours there is a record, which is not
+	// changed.
+	mined []bool
+}
 
 // coin collects the claims of the block, once its other facts are known.
 func (x *extraction) coin() *Coin {
@@ -240,24 +257,20 @@ func (x *extraction) shown() map[common.Address]wallet.Amount {
 }
 
 // resolved adds to the facts what is proven of the block's coin and not
-// recorded yet, and what cannot be proven. knownMined tells of which
-// transactions in Mined the store has its own record, which is not changed.
-func (f Facts) resolved(chainID uint64, have Recorded, knownMined func(int) bool) Facts {
-	if f.Coin == nil {
-		return f
-	}
-	r := resolution{Facts: f, chain: chainID, have: have, at: map[common.Address]*Claim{}}
-	r.Deposits = append([]wallet.Deposit(nil), f.Deposits...)
-	r.Mined = append([]wallet.Mined(nil), f.Mined...)
-	r.Outflows = append([]store.Outflow(nil), f.Outflows...)
-	claims := append([]Claim(nil), f.Coin.Claims...)
+// recorded yet, and what cannot be proven.
+func (f Facts) resolved(chainID uint64, have stored) Facts {
+	r := resolution{Facts: f, chain: chainID, stored: have, at: map[common.Address]*Claim{}}
+	r.Deposits = slices.Clone(f.Deposits)
+	r.Mined = slices.Clone(f.Mined)
+	r.Outflows = slices.Clone(f.Outflows)
+	claims := slices.Clone(f.Coin.Claims)
 	for i := range claims {
 		r.at[claims[i].Address] = &claims[i]
 	}
 	r.believe(claims)
 	for _, m := range f.Coin.Moved {
 		if r.believed[m.From] || r.believed[m.To] {
-			r.move(m, knownMined)
+			r.move(&m)
 		}
 	}
 	for i := range claims {
@@ -269,9 +282,9 @@ func (f Facts) resolved(chainID uint64, have Recorded, knownMined func(int) bool
 // resolution adds coin to the facts of a block.
 type resolution struct {
 	Facts
+	stored
 
 	chain    uint64
-	have     Recorded
 	at       map[common.Address]*Claim
 	believed map[common.Address]bool
 }
@@ -283,8 +296,13 @@ func (r *resolution) believe(claims []Claim) {
 	r.believed = map[common.Address]bool{}
 	for i := range claims {
 		c := &claims[i]
-		_, recorded := r.have[c.Address]
+		_, recorded := r.sums[c.Address]
 		r.believed[c.Address] = c.fits() && !recorded
+	}
+	for i, m := range r.Coin.Moved {
+		if r.taken[i] {
+			r.believed[m.From], r.believed[m.To] = false, false
+		}
 	}
 	for changed := true; changed; {
 		changed = false
@@ -299,18 +317,14 @@ func (r *resolution) believe(claims []Claim) {
 }
 
 // move records one move that is believed.
-func (r *resolution) move(m Moved, knownMined func(int) bool) {
+func (r *resolution) move(m *Moved) {
 	switch {
 	case r.at[m.From] == nil:
-		id, kind := m.DepositID(m.TxHash), wallet.KindInternal
-		if m.Value { // so that it is the same deposit once its type is known
-			kind = wallet.KindNative
-			id = wallet.DepositID(r.chain, m.TxHash, kind, 0)
-		}
+		id, kind := m.deposit(r.chain)
 		r.deposit(r.at[m.To], id, kind, m.Amount, m.From, m.TxHash)
-	case m.Mined >= 0 && !knownMined(m.Mined):
+	case m.Mined >= 0 && !r.mined[m.Mined]:
 		own := &r.Mined[m.Mined]
-		own.Transfers = append(own.Transfers[:len(own.Transfers):len(own.Transfers)], m.Transfer)
+		own.Transfers = append(slices.Clip(own.Transfers), m.Transfer)
 	default:
 		r.outflow(m.Transfer, m.TxHash)
 	}
@@ -319,7 +333,7 @@ func (r *resolution) move(m Moved, knownMined func(int) bool) {
 // claim records what is proven of an address beside the moves, or that nothing
 // is.
 func (r *resolution) claim(c *Claim) {
-	recorded, known := r.have[c.Address]
+	recorded, known := r.sums[c.Address]
 	if !c.Proven {
 		if in := c.In.Add(c.Tips); !known && !in.Add(c.Out).IsZero() {
 			b := r.Coin

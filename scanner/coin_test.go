@@ -89,6 +89,7 @@ func TestResolve(t *testing.T) {
 		change   changes // proven, of addresses that are not named nothing is
 		have     changes
 		before   []common.Address // unproven
+		taken    []int            // places of moves
 		want     []string
 	}{
 		"to one":             {moves: []chain.Move{move("0", them, ourA, 5)}, change: changes{ourA: 5}, want: []string{"internal X>A 5 0"}},
@@ -104,21 +105,22 @@ func TestResolve(t *testing.T) {
 		"one place twice":    {moves: []chain.Move{move("0", them, ourA, 5), move("0", them, ourA, 2)}, change: changes{ourA: 7}, want: []string{"internal >A 7 rest", "untraceable A"}},
 		"no place":           {moves: []chain.Move{move("0", them, ourA, 5), move("x\x00", them, ourA, 2)}, change: changes{ourA: 7}, want: []string{"internal >A 7 rest", "untraceable A"}},
 		"lost unseen":        {moves: []chain.Move{move("0", them, ourA, 5)}, change: changes{ourA: -4}, want: []string{"out A> 4 rest", "untraceable A"}},
-		"a gain and a spending that were invented together":         {moves: []chain.Move{move("0", them, ourA, 5), move("1", ourA, them, 5)}, change: changes{ourA: 0}},
-		"a gain and a spending":                                     {moves: []chain.Move{move("0", them, ourA, 5), move("1", ourA, them, 2)}, change: changes{ourA: 3}, want: []string{"internal >A 3 rest"}},
-		"passed on between ours":                                    {moves: []chain.Move{move("0", ourB, ourA, 5), move("1", ourA, them, 5)}, change: changes{ourA: 0, ourB: -5}, want: []string{"out B>A 5 0", "out A>X 5 1"}},
-		"between ours, and one end does not add up":                 {moves: []chain.Move{move("0", ourA, ourB, 5)}, change: changes{ourA: -5, ourB: 6}, want: []string{"internal >B 6 rest", "out A> 5 rest", "untraceable B"}},
-		"between ours, and one end is not proven":                   {moves: []chain.Move{move("0", ourA, ourB, 5)}, change: changes{ourA: -5}, want: []string{"out A> 5 rest", "unproven B +5 -0"}},
-		"between ours, and one end is recorded":                     {moves: []chain.Move{move("0", ourA, ourB, 5)}, change: changes{ourA: -5, ourB: 5}, have: changes{ourB: 5}, want: []string{"out A> 5 rest"}},
-		"not proven":                                                {moves: []chain.Move{move("0", them, ourA, 5), move("1", ourA, them, 2)}, want: []string{"unproven A +5 -2"}},
-		"not proven, but recorded":                                  {moves: []chain.Move{move("0", them, ourA, 5)}, have: changes{ourA: 5}},
-		"recorded":                                                  {moves: []chain.Move{move("0", them, ourA, 5)}, change: changes{ourA: 5}, have: changes{ourA: 5}},
-		"recorded by another trace":                                 {moves: []chain.Move{move("0", them, ourA, 2), move("1", them, ourA, 3)}, change: changes{ourA: 5}, have: changes{ourA: 5}},
-		"recorded, and not so much":                                 {moves: []chain.Move{move("0", them, ourA, 5)}, change: changes{ourA: 5}, have: changes{ourA: 9}, want: []string{"untraceable A"}},
-		"tips":                                                      {txs: []chain.Tx{tipped}, coinbase: ourA, change: changes{ourA: 10}, want: []string{"reward >A 10 0"}},
-		"tips and a static reward":                                  {txs: []chain.Tx{tipped}, coinbase: ourA, change: changes{ourA: 13}, want: []string{"reward >A 10 0", "internal >A 3 rest"}},
-		"a static reward alone":                                     {coinbase: ourA, change: changes{ourA: 13}, want: []string{"internal >A 13 rest"}},
-		"tips of a chain without":                                   {txs: []chain.Tx{tipped}, coinbase: ourA, change: changes{ourA: 0}},
+		"a gain and a spending that were invented together": {moves: []chain.Move{move("0", them, ourA, 5), move("1", ourA, them, 5)}, change: changes{ourA: 0}},
+		"a gain and a spending":                             {moves: []chain.Move{move("0", them, ourA, 5), move("1", ourA, them, 2)}, change: changes{ourA: 3}, want: []string{"internal >A 3 rest"}},
+		"passed on between ours":                            {moves: []chain.Move{move("0", ourB, ourA, 5), move("1", ourA, them, 5)}, change: changes{ourA: 0, ourB: -5}, want: []string{"out B>A 5 0", "out A>X 5 1"}},
+		"between ours, and one end does not add up":         {moves: []chain.Move{move("0", ourA, ourB, 5)}, change: changes{ourA: -5, ourB: 6}, want: []string{"internal >B 6 rest", "out A> 5 rest", "untraceable B"}},
+		"between ours, and one end is not proven":           {moves: []chain.Move{move("0", ourA, ourB, 5)}, change: changes{ourA: -5}, want: []string{"out A> 5 rest", "unproven B +5 -0"}},
+		"between ours, and one end is recorded":             {moves: []chain.Move{move("0", ourA, ourB, 5)}, change: changes{ourA: -5, ourB: 5}, have: changes{ourB: 5}, want: []string{"out A> 5 rest"}},
+		"not proven":                                        {moves: []chain.Move{move("0", them, ourA, 5), move("1", ourA, them, 2)}, want: []string{"unproven A +5 -2"}},
+		"not proven, but recorded":                          {moves: []chain.Move{move("0", them, ourA, 5)}, have: changes{ourA: 5}},
+		"recorded":                                          {moves: []chain.Move{move("0", them, ourA, 5)}, change: changes{ourA: 5}, have: changes{ourA: 5}},
+		"recorded by another trace":                         {moves: []chain.Move{move("0", them, ourA, 2), move("1", them, ourA, 3)}, change: changes{ourA: 5}, have: changes{ourA: 5}},
+		"recorded, and not so much":                         {moves: []chain.Move{move("0", them, ourA, 5)}, change: changes{ourA: 5}, have: changes{ourA: 9}, want: []string{"untraceable A"}},
+		"its name is taken":                                 {moves: []chain.Move{move("0", them, ourA, 5), move("1", them, ourB, 5)}, change: changes{ourA: 5, ourB: 5}, taken: []int{0}, want: []string{"internal X>B 5 1", "internal >A 5 rest"}},
+		"tips":                                              {txs: []chain.Tx{tipped}, coinbase: ourA, change: changes{ourA: 10}, want: []string{"reward >A 10 0"}},
+		"tips and a static reward":                          {txs: []chain.Tx{tipped}, coinbase: ourA, change: changes{ourA: 13}, want: []string{"reward >A 10 0", "internal >A 3 rest"}},
+		"a static reward alone":                             {coinbase: ourA, change: changes{ourA: 13}, want: []string{"internal >A 13 rest"}},
+		"tips of a chain without":                           {txs: []chain.Tx{tipped}, coinbase: ourA, change: changes{ourA: 0}},
 		"tips of a chain without, and a spending that was invented": {txs: []chain.Tx{tipped}, moves: []chain.Move{move("0", ourA, them, 10)}, coinbase: ourA, change: changes{ourA: 0}},
 		"tips beside gas that was paid elsewhere":                   {txs: []chain.Tx{tipped, {Type: 0x7e, Success: true, GasUsed: 9, GasPrice: new(big.Int), Bridged: &chain.Bridged{From: them, To: &them, Mint: new(big.Int), Value: new(big.Int)}}}, coinbase: ourA, change: changes{ourA: 10}, want: []string{"reward >A 10 0"}},
 		"tips and a deposit":                                        {txs: []chain.Tx{tipped}, moves: []chain.Move{move("0", them, ourA, 4)}, coinbase: ourA, change: changes{ourA: 14}, want: []string{"internal X>A 4 0", "reward >A 10 0"}},
@@ -139,18 +141,24 @@ func TestResolve(t *testing.T) {
 				b.Txs = []chain.Tx{{Tx: contract, Success: true, GasPrice: big.NewInt(7)}}
 			}
 			f := Extract(1, b, family{c.before}, time.Time{})
-			have := Recorded{}
+			have := stored{sums: map[common.Address]wallet.Amount{}}
 			for a, n := range c.have {
-				have[a] = wallet.NewAmount(n)
+				have.sums[a] = wallet.NewAmount(n)
 			}
 			if f.Coin != nil {
+				have.taken = make([]bool, len(f.Coin.Moved))
+				for _, i := range c.taken {
+					have.taken[i] = true
+				}
 				for i := range f.Coin.Claims {
 					claim := &f.Coin.Claims[i]
 					n, proven := c.change[claim.Address]
 					claim.Change, claim.Proven = wallet.NewAmount(n), proven
 				}
 			}
-			f = f.resolved(1, have, func(int) bool { return false })
+			if f.Coin != nil {
+				f = f.resolved(1, have)
+			}
 			if got := f.in(); !slices.Equal(got, c.want) {
 				t.Errorf("%q, want %q", got, c.want)
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rpc"
@@ -44,6 +45,7 @@ type home struct {
 	keys   []ourKey // alice, bob, payout, gas
 	late   common.Address
 	token  common.Address
+	vault  common.Address // a contract of ours, zero if there is none
 
 	wild    common.Address // a token that is registered late or never; zero if there is none
 	tame    bool           // it was registered
@@ -68,9 +70,7 @@ func newHome(t *testing.T, f wallet.Finality, o chaintest.SimulatedOptions) *hom
 	h := &home{T: t, net: net, proxy: faulty.New(net.URL()), late: common.HexToAddress("0x00000000000000000000000000000000001a7e")}
 	t.Cleanup(h.proxy.Close)
 	var err error
-	h.client, err = chain.Dial(t.Context(), chain.Options{URLs: []string{h.proxy.URL}, Attempts: 1, Backoff: time.Millisecond})
-	h.ok(err)
-	t.Cleanup(h.client.Close)
+	h.dial()
 	h.token, err = net.Deploy(t.Context(), chaintest.Token, "Gold", "GLD", uint8(6), big.NewInt(1e12))
 	h.ok(err)
 	h.chain = wallet.Chain{
@@ -102,6 +102,15 @@ func newHome(t *testing.T, f wallet.Finality, o chaintest.SimulatedOptions) *hom
 		return store.PutToken(tx, wallet.Asset{ID: h.asset(), Symbol: "GLD", Decimals: 6})
 	})
 	return h
+}
+
+// dial connects anew: nothing is remembered of what the node did before.
+func (h *home) dial() {
+	h.Helper()
+	var err error
+	h.client, err = chain.Dial(h.Context(), chain.Options{URLs: []string{h.proxy.URL}, Attempts: 1, Backoff: time.Millisecond, Trace: true})
+	h.ok(err)
+	h.Cleanup(h.client.Close)
 }
 
 func (h *home) asset() wallet.AssetID          { return wallet.Token(h.net.ChainID(), h.token) }
@@ -243,6 +252,7 @@ func (h *home) checkHome() {
 		h.Fatalf("cursor at %d %s, head is %d %s", c.Head, c.HeadHash, head.Number, head.Hash())
 	}
 	credited := map[string]map[wallet.AssetID]wallet.Amount{"alice": {}, "bob": {}, wallet.House: {}}
+	inside := map[spot]wallet.Amount{}
 	for _, d := range h.deposits() {
 		if d.Address == h.late {
 			continue // part of it is its opening balance
@@ -256,6 +266,15 @@ func (h *home) checkHome() {
 			h.Errorf("deposit %s is %s, told was %v", d.ID, d.Status, events)
 		}
 		w, canonical := want.deposits[d.ID]
+		if d.Kind == wallet.KindInternal {
+			// Its id depends on what the node told, its sum does not.
+			if d.Status == wallet.DepositOrphaned {
+				continue
+			}
+			at := spot{d.BlockHash, d.Address}
+			inside[at] = inside[at].Add(d.Amount)
+			w, canonical = arrival{d.BlockHash, d.From, d.Address, h.coin(), d.Amount}, want.blocks[d.BlockHash]
+		}
 		if canonical == (d.Status == wallet.DepositOrphaned) {
 			h.Errorf("deposit %s is %s, on chain: %v", d.ID, d.Status, canonical)
 		}
@@ -275,6 +294,19 @@ func (h *home) checkHome() {
 	}
 	for id, w := range want.deposits {
 		h.Errorf("deposit %s was missed: %+v", id, w)
+	}
+	for at, have := range inside {
+		if _, ok := want.inside[at]; !ok {
+			h.Errorf("%s was credited with %s in block %s, where it gained nothing", at.address, have, at.block)
+		}
+	}
+	for at, g := range want.inside {
+		// The contract of ours may spend in the block what it gained, and what it
+		// paid another address of ours is a deposit where the trace was a lie.
+		have := inside[at]
+		if at.address != h.vault && have.Cmp(g.outside) != 0 && (g.ours.IsZero() || have.Cmp(g.outside.Add(g.ours)) != 0) {
+			h.Errorf("%s was credited with %s in block %s, gained %s from outside and %s from us", at.address, have, at.block, g.outside, g.ours)
+		}
 	}
 	for _, account := range []string{"alice", "bob"} {
 		for _, asset := range h.assets() {
@@ -339,7 +371,7 @@ func (h *home) checkBalances(block common.Hash, head uint64) {
 	h.view(func(tx store.Tx) error {
 		moving, err := store.Unbooked(tx, h.net.ChainID(), head)
 		h.ok(err)
-		places := []common.Address{h.late}
+		places := []common.Address{h.late, h.vault}
 		for _, k := range h.keys {
 			places = append(places, k.Address.Address)
 		}
@@ -365,7 +397,7 @@ func (h *home) checkBalances(block common.Hash, head uint64) {
 				h.ok(err)
 				have := ledger.Add(moving[store.Place{Address: at, Asset: asset}])
 				if have.Cmp(wallet.AmountOf(onChain)) != 0 {
-					h.Errorf("%s of %d, %s: books explain %s, on chain lies %s", asset, i-1, at, have, onChain)
+					h.Errorf("%s of %d, %s: books explain %s, on chain lies %s", asset, i-2, at, have, onChain)
 				}
 			}
 		}
@@ -404,7 +436,9 @@ func (h *home) addLate() {
 
 // reading is what a straightforward reader makes of the canonical chain.
 type reading struct {
-	deposits map[string]arrival
+	deposits map[string]arrival // but those inside contracts
+	inside   map[spot]gain
+	blocks   map[common.Hash]bool
 	mined    map[wallet.Slot]common.Hash
 	marks    map[mark]uint64 // logs of a token that is not registered
 }
@@ -413,6 +447,15 @@ type mark struct {
 	contract common.Address
 	block    common.Hash
 }
+
+// spot is an address in a block.
+type spot struct {
+	block   common.Hash
+	address common.Address
+}
+
+// gain is coin that calls inside transactions moved to an address.
+type gain struct{ outside, ours wallet.Amount }
 
 type arrival struct {
 	block    common.Hash
@@ -424,8 +467,11 @@ type arrival struct {
 func (h *home) readChain() reading {
 	h.Helper()
 	ctx := context.Background()
-	r := reading{map[string]arrival{}, map[wallet.Slot]common.Hash{}, map[mark]uint64{}}
+	r := reading{map[string]arrival{}, map[spot]gain{}, map[common.Hash]bool{}, map[wallet.Slot]common.Hash{}, map[mark]uint64{}}
 	ours := map[common.Address]bool{}
+	if h.vault != (common.Address{}) {
+		ours[h.vault] = true
+	}
 	for _, k := range h.keys {
 		ours[k.Address.Address] = true
 	}
@@ -435,9 +481,14 @@ func (h *home) readChain() reading {
 	for n := h.chain.StartBlock; n <= head; n++ {
 		block, err := h.net.Client().BlockByNumber(ctx, new(big.Int).SetUint64(n))
 		h.ok(err)
+		r.blocks[block.Hash()] = true
+		h.readCalls(block, ours, r.inside)
+		tips := new(big.Int)
 		for _, tx := range block.Transactions() {
 			receipt, err := h.net.Client().TransactionReceipt(ctx, tx.Hash())
 			h.ok(err)
+			tip := new(big.Int).Sub(receipt.EffectiveGasPrice, block.BaseFee())
+			tips.Add(tips, tip.Mul(tip, new(big.Int).SetUint64(receipt.GasUsed)))
 			from, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), tx)
 			h.ok(err)
 			if ours[from] {
@@ -467,6 +518,10 @@ func (h *home) readChain() reading {
 				}
 			}
 		}
+		if to := block.Coinbase(); ours[to] && tips.Sign() > 0 {
+			id := wallet.RewardID(h.net.ChainID(), block.Hash())
+			r.deposits[id] = arrival{block.Hash(), common.Address{}, to, h.coin(), wallet.AmountOf(tips)}
+		}
 		for _, w := range block.Withdrawals() {
 			if ours[w.Address] && w.Amount > 0 {
 				id := wallet.DepositID(h.net.ChainID(), common.Hash{}, wallet.KindWithdrawal, w.Index)
@@ -475,6 +530,46 @@ func (h *home) readChain() reading {
 		}
 	}
 	return r
+}
+
+// frame is a call as geth's callTracer tells it.
+type frame struct {
+	Type, Error string
+	From, To    common.Address
+	Value       *hexutil.Big
+	Calls       []frame
+}
+
+// readCalls adds what calls inside the transactions of a block moved to us.
+func (h *home) readCalls(block *types.Block, ours map[common.Address]bool, inside map[spot]gain) {
+	h.Helper()
+	if len(block.Transactions()) == 0 {
+		return
+	}
+	var traces []struct{ Result frame }
+	h.ok(h.net.Client().Client().CallContext(context.Background(), &traces, "debug_traceBlockByHash", block.Hash(), map[string]any{"tracer": "callTracer"}))
+	var walk func(f frame, root bool)
+	walk = func(f frame, root bool) {
+		if f.Error != "" {
+			return
+		}
+		for _, call := range f.Calls {
+			walk(call, false)
+		}
+		if root || !ours[f.To] || f.Value == nil || f.Value.ToInt().Sign() == 0 || f.Type == "DELEGATECALL" || f.Type == "CALLCODE" || f.From == f.To {
+			return
+		}
+		g := inside[spot{block.Hash(), f.To}]
+		if ours[f.From] {
+			g.ours = g.ours.Add(wallet.AmountOf(f.Value.ToInt()))
+		} else {
+			g.outside = g.outside.Add(wallet.AmountOf(f.Value.ToInt()))
+		}
+		inside[spot{block.Hash(), f.To}] = g
+	}
+	for _, t := range traces {
+		walk(t.Result, true)
+	}
 }
 
 // mortalDB is a store whose process is killed before or after one of its

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -133,14 +134,14 @@ func (s *Scanner) resolve(tx store.Tx, f Facts) (Facts, error) {
 	if f.Coin == nil {
 		return f, nil
 	}
-	known := make([]bool, len(f.Mined))
+	have := stored{mined: make([]bool, len(f.Mined)), taken: make([]bool, len(f.Coin.Moved))}
 	var transfers []Moved
 	for i := range f.Mined {
 		m, ok, err := store.MinedAt(tx, f.Mined[i].Slot)
 		if err != nil {
 			return f, err
 		}
-		known[i] = ok && (m.Settled || m.BlockHash == f.Coin.hash)
+		have.mined[i] = ok && (m.Settled || m.BlockHash == f.Coin.hash)
 		if !ok || m.BlockHash != f.Coin.hash {
 			continue
 		}
@@ -150,17 +151,35 @@ func (s *Scanner) resolve(tx store.Tx, f Facts) (Facts, error) {
 			}
 		}
 	}
-	have, err := s.recorded(tx, f.Coin, transfers)
-	if err != nil {
+	var err error
+	for i, m := range f.Coin.Moved {
+		if have.taken[i], err = s.taken(tx, m, transfers); err != nil {
+			return f, err
+		}
+	}
+	if have.sums, err = s.recorded(tx, f.Coin, transfers); err != nil {
 		return f, err
 	}
-	return f.resolved(s.id, have, func(i int) bool { return known[i] }), nil
+	return f.resolved(s.id, have), nil
+}
+
+// taken reports whether something is recorded by the name that a move would
+// have, whatever it is: a trace that was a lie has other moves in its places.
+func (s *Scanner) taken(tx store.Tx, m Moved, transfers []Moved) (bool, error) {
+	if slices.ContainsFunc(transfers, func(t Moved) bool { return t.TxHash == m.TxHash && t.Path == m.Path }) {
+		return true, nil
+	}
+	id, _ := m.deposit(s.id)
+	if d, ok, err := store.Deposit(tx, id); err != nil || ok && d.Status != wallet.DepositOrphaned {
+		return ok, err
+	}
+	return s.knowsOutflow(tx, store.Outflow{Transfer: m.Transfer, TxHash: m.TxHash})
 }
 
 // recorded sums what the store has of the coin of a block's claims, given what
 // it has in transactions of ours.
-func (s *Scanner) recorded(tx store.Tx, c *Coin, transfers []Moved) (Recorded, error) {
-	have := Recorded{}
+func (s *Scanner) recorded(tx store.Tx, c *Coin, transfers []Moved) (map[common.Address]wallet.Amount, error) {
+	have := map[common.Address]wallet.Amount{}
 	claimed := map[common.Address]bool{}
 	for i := range c.Claims {
 		claimed[c.Claims[i].Address] = true

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
 	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
@@ -51,7 +52,9 @@ type schedule struct {
 
 	r     *rand.Rand
 	split common.Address
+	mover common.Address
 	trace []string
+	doubt bool   // a node may have hidden something since all was read again
 	top   uint64 // the highest head ever
 }
 
@@ -67,12 +70,19 @@ func runSchedule(t *testing.T, seed uint64) {
 	var err error
 	s.split, err = s.net.Deploy(t.Context(), chaintest.Forwarder)
 	s.ok(err)
+	s.mover, err = s.net.Deploy(t.Context(), chaintest.Mover)
+	s.ok(err)
+	s.vault, err = s.net.Deploy(t.Context(), chaintest.Mover)
+	s.ok(err)
+	s.update(func(tx store.Tx) error {
+		return store.AddAddress(tx, wallet.Address{Address: s.vault, Role: wallet.TreasuryRole, Path: wallet.Path{Role: wallet.TreasuryRole, Index: 9}})
+	})
 	for i := range s.keys {
 		s.fund(s.address(i), 5e17)
 	}
 	s.mine(1)
 	if r.IntN(2) == 0 { // all of that is there before the start
-		s.chain.StartBlock = 4
+		s.chain.StartBlock = 6
 		s.update(func(tx store.Tx) error { return store.PutChain(tx, s.chain) })
 	}
 	s.deployWild()
@@ -89,8 +99,22 @@ func runSchedule(t *testing.T, seed uint64) {
 	s.ok(err)
 	s.mine(int(s.top-head) + 1)
 	s.pass()
+	s.again()
 	s.pass()
 	s.checkHome()
+}
+
+// again reads everything again, by a connection of its own: what a node hid is
+// found.
+func (s *schedule) again() {
+	s.doubt = false
+	s.dial()
+	if s.cursor().Head < s.chain.StartBlock {
+		return
+	}
+	sum, err := s.scanner(s.db).Rescan(s.Context(), s.chain.StartBlock, 0)
+	s.ok(err)
+	s.note("all again: %+v", sum)
 }
 
 func (s *schedule) note(format string, args ...any) {
@@ -109,7 +133,7 @@ func (s *schedule) someone() common.Address {
 // act makes one thing happen. What a node refuses does not happen.
 func (s *schedule) act() {
 	ctx := s.Context()
-	switch n := s.r.IntN(28); n {
+	switch n := s.r.IntN(36); n {
 	case 0, 1, 2:
 		who, wei := s.anyKey(), s.r.Int64N(3)*1e17
 		_, err := s.net.Fund(ctx, s.address(who), big.NewInt(wei))
@@ -162,11 +186,30 @@ func (s *schedule) act() {
 		s.killedPass()
 	case 19:
 		s.faultyPass()
-	case 24, 25, 26:
+	case 24, 25:
+		s.splitCoin()
+	case 26:
+		s.refund()
+	case 27:
+		s.fromVault()
+	case 28:
+		var to common.Address
+		if s.r.IntN(3) > 0 {
+			to = s.address(s.anyKey())
+		}
+		s.net.SetFeeRecipient(to)
+		s.note("fees go to %s", to)
+	case 29:
+		s.lyingPass()
+	case 30, 31, 32:
 		s.wildToken()
 	default:
 		sum := s.pass()
 		s.note("pass: %+v", sum)
+		if s.doubt && !sum.Behind {
+			s.again()
+			sum = s.pass()
+		}
 		if !sum.Behind {
 			s.checkHome()
 		}
@@ -207,6 +250,54 @@ func (s *schedule) splitToken() {
 	s.note("split tokens to %v: %v", to, err)
 }
 
+// splitCoin pays several addresses inside a contract, some of it at times taken
+// back, in a transaction of the faucet or of ours.
+func (s *schedule) splitCoin() {
+	method := []string{"split", "splitHalf"}[s.r.IntN(2)]
+	to := []common.Address{s.someone(), s.someone(), s.anyone()}
+	data, err := chaintest.Forwarder.Call(method, to)
+	s.ok(err)
+	wei := s.r.Int64N(1e9)
+	if s.r.IntN(3) == 0 {
+		who := s.anyKey()
+		_, err = s.send(who, &s.split, wei, data, 300_000)
+		s.note("%d splits %d to %v by %s: %v", who, wei, to, method, err)
+		return
+	}
+	_, err = s.net.Send(s.Context(), chaintest.Call{To: &s.split, Data: data, Wei: big.NewInt(wei), Gas: 300_000})
+	s.note("%s of %d to %v: %v", method, wei, to, err)
+}
+
+// anyone is somebody, the contract of ours or the late one.
+func (s *schedule) anyone() common.Address {
+	return []common.Address{s.vault, s.late, s.someone()}[s.r.IntN(3)]
+}
+
+// refund has a contract give back part of what one of us sent.
+func (s *schedule) refund() {
+	who, wei := s.anyKey(), 1+s.r.Int64N(1e9)
+	data, err := chaintest.Mover.Call("payOn", s.address(who), big.NewInt(s.r.Int64N(wei)))
+	s.ok(err)
+	_, err = s.send(who, &s.mover, wei, data, 90_000)
+	s.note("%d pays %d and gets change: %v", who, wei, err)
+}
+
+// fromVault has the contract of ours pay, in a transaction of the faucet or of
+// ours. It fails at times.
+func (s *schedule) fromVault() {
+	to, in, out := s.someone(), s.r.Int64N(2)*s.r.Int64N(1e9), s.r.Int64N(1e9)
+	data, err := chaintest.Mover.Call("payOn", to, big.NewInt(out))
+	s.ok(err)
+	if s.r.IntN(2) == 0 {
+		who := s.anyKey()
+		_, err = s.send(who, &s.vault, in, data, 120_000)
+		s.note("%d has the vault take %d and pay %d to %s: %v", who, in, out, to, err)
+		return
+	}
+	_, err = s.net.Send(s.Context(), chaintest.Call{To: &s.vault, Data: data, Wei: big.NewInt(in), Gas: 120_000})
+	s.note("the vault takes %d and pays %d to %s: %v", in, out, to, err)
+}
+
 // takeAllowance has the faucet move tokens of ours.
 func (s *schedule) takeAllowance() {
 	from, to := s.address(s.anyKey()), s.someone()
@@ -221,7 +312,7 @@ func (s *schedule) reorg() {
 	ctx := s.Context()
 	head, err := s.net.Client().BlockNumber(ctx)
 	s.ok(err)
-	depth := min(uint64(1+s.r.IntN(maxReorg)), head-min(head, 4))
+	depth := min(uint64(1+s.r.IntN(maxReorg)), head-min(head, 6))
 	if s.top > head+maxReorg-depth {
 		return // with what was cut off before, this would be deeper than finality
 	}
@@ -271,7 +362,61 @@ func (s *schedule) faultyPass() {
 	_, err := s.scanner(s.db).Pass(s.Context())
 	s.proxy.Rule(nil)
 	s.proxy.Down(0)
+	s.doubt = true
 	s.note("pass with fault %q: %v", name, err)
+}
+
+// lyingPass has the node lie about calls, or not prove balances, in a pass or
+// while all is read again.
+func (s *schedule) lyingPass() {
+	name, rule := s.lie()
+	s.proxy.Rule(rule)
+	read := func() (scanner.Summary, error) { return s.scanner(s.db).Pass(s.Context()) }
+	if s.r.IntN(3) == 0 && s.cursor().Head > s.chain.StartBlock {
+		name += ", again"
+		read = func() (scanner.Summary, error) { return s.scanner(s.db).Rescan(s.Context(), s.chain.StartBlock, 0) }
+	}
+	sum, err := read()
+	s.proxy.Rule(nil)
+	s.dial()
+	s.doubt = true
+	s.note("pass with a lie, %q: %+v, %v", name, sum, err)
+}
+
+func (s *schedule) lie() (string, faulty.Rule) {
+	fail := func(method, fault string) faulty.Rule {
+		return func(r faulty.Request, a *faulty.Answer) {
+			if r.Method == method && s.r.IntN(3) > 0 {
+				a.Result, a.Error = nil, json.RawMessage(fault)
+			}
+		}
+	}
+	switch s.r.IntN(7) {
+	case 0:
+		return "no tracing", fail("debug_traceBlockByHash", `{"code":-32601,"message":"the method debug_traceBlockByHash does not exist"}`)
+	case 1:
+		return "no proofs", fail("eth_getProof", `{"code":-32601,"message":"the method eth_getProof does not exist"}`)
+	case 2:
+		return "no state", fail("eth_getProof", `{"code":-32000,"message":"missing trie node"}`)
+	case 3:
+		return "wrong proofs", func(r faulty.Request, a *faulty.Answer) {
+			if r.Method == "eth_getProof" && s.r.IntN(3) > 0 {
+				a.Result = json.RawMessage(`{"accountProof":["0xc0"]}`)
+			}
+		}
+	case 4:
+		return "a call dropped", faulty.Calls(func(calls []faulty.Call) []faulty.Call { return calls[1:] })
+	case 5:
+		return "a call added", faulty.Calls(func(calls []faulty.Call) []faulty.Call {
+			more := calls[0].With("to", s.someone().Hex())
+			return append(calls, more)
+		})
+	default:
+		return "a value doubled", faulty.Calls(func(calls []faulty.Call) []faulty.Call {
+			calls[0] = calls[0].With("value", "0x7")
+			return calls
+		})
+	}
 }
 
 func (s *schedule) fault() (string, faulty.Rule) {

@@ -40,6 +40,9 @@ type ChainConfig struct {
 	// reads a second time at most; 0 none.
 	FinalityAlarm string  `toml:"finality_alarm,omitempty"`
 	BackupBlocks  *uint32 `toml:"backup_blocks,omitempty"`
+	// Tracing is whether endpoints are asked what calls inside transactions
+	// moved; nil is yes. It finds coin that contracts pay.
+	Tracing *bool `toml:"tracing,omitempty"`
 }
 
 const configHead = `# How this home reaches its chains. URLs may hold keys: keep this file to
@@ -116,6 +119,11 @@ func (c *Config) compareBlocks(id uint64) int {
 		}
 	}
 	return 0
+}
+
+// traces reports whether calls of a chain's transactions are traced.
+func (c *Config) traces(id uint64) bool {
+	return !slices.ContainsFunc(c.Chains, func(c ChainConfig) bool { return c.ID == id && c.Tracing != nil && !*c.Tracing })
 }
 
 // urls are the endpoints of a chain.

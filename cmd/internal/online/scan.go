@@ -44,6 +44,12 @@ With --follow it goes on with every new block, told by the endpoint where there
 is one over WebSocket. What may pass by itself, such as an endpoint or a quorum
 that is missing, is told and tried again.
 
+Coin that contracts move is found where an endpoint traces calls
+(debug_traceBlockByHash or trace_block), and credited only as far as balances
+before and after the block prove it (eth_getProof). What is not proven is kept in
+quarantine, told, and proven when its block is read again. "tracing = false" in
+config.toml asks for no traces.
+
 With --from it reads old blocks again and records what is missing: after a token
 was added, for example. What is right does not change.
 
@@ -105,6 +111,12 @@ type scanResult struct {
 	Residuals int `json:"residuals"`
 	// Uncompared is why balances were not compared although it was due, or empty.
 	Uncompared string `json:"uncompared"`
+	// Unproven is coin inside blocks that no balance proof confirmed: in quarantine.
+	Unproven int `json:"unproven"`
+	// Untraceable counts where a trace does not add up to proven balances, and
+	// Untraced are the first of them.
+	Untraceable int           `json:"untraceable"`
+	Untraced    []untracedRow `json:"untraced"`
 	// Dissent are endpoints that hold another block than a quorum of others.
 	Dissent []dissentRow `json:"dissent"`
 	// Unagreed is why nothing was credited although something was due, or empty.
@@ -114,6 +126,12 @@ type scanResult struct {
 	Alarms  []wallet.Alarm  `json:"alarms"`
 	Cleared []wallet.Alarm  `json:"cleared"`
 	Found   []scanner.Found `json:"found"`
+}
+
+// untracedRow is an address in a block for which a trace does not add up.
+type untracedRow struct {
+	Number  uint64 `json:"block_number"`
+	Address string `json:"address"`
 }
 
 // dissentRow is an endpoint that contradicts others.
@@ -130,9 +148,13 @@ func newScanResult(chainID uint64, sum scanner.Summary) scanResult {
 		sum.Mined, sum.Undone, sum.Behind, sum.Malformed, sum.Unread, sum.UnprovenBlocks,
 		sum.Residuals,
 		"",
+		sum.Unproven, sum.Untraceable, []untracedRow{},
 		[]dissentRow{},
 		"",
 		append([]wallet.Alarm{}, sum.Alarms...), append([]wallet.Alarm{}, sum.Cleared...), append([]scanner.Found{}, sum.Found...),
+	}
+	for _, u := range sum.Untraced {
+		r.Untraced = append(r.Untraced, untracedRow{u.Block, u.Address.Hex()})
 	}
 	for _, v := range sum.Dissent {
 		for _, d := range v.Differ {
@@ -286,7 +308,16 @@ func warnScan(s *Station, sum scanner.Summary) {
 			plural(int(sum.UnprovenBlocks), "block", "blocks"), configFile) //nolint:gosec // a count
 	}
 	if sum.Unread > 0 {
-		s.Note("%s of a type that is not known here: ether moved by them was not seen", plural(sum.Unread, "transaction is", "transactions are"))
+		s.Note("%s of a type that is not known here: coin that they moved is seen only where an endpoint traces", plural(sum.Unread, "transaction is", "transactions are"))
+	}
+	if sum.Unproven > 0 {
+		s.Note("coin moved inside contracts to %s in a block, by the word of a node that did not prove the balances: it is in no book; scan --from reads the blocks again, with an endpoint that knows eth_getProof", plural(sum.Unproven, "address", "addresses"))
+	}
+	for _, u := range sum.Untraced {
+		s.Note("in block %d the trace of calls does not add up to what %s gained or lost: the proven difference counts", u.Block, u.Address)
+	}
+	if more := sum.Untraceable - len(sum.Untraced); more > 0 {
+		s.Note("and so it is %s more", plural(more, "time", "times"))
 	}
 }
 

@@ -130,7 +130,7 @@ func (s *Station) dial(ctx context.Context, c wallet.Chain) (*chain.Client, erro
 	if err != nil {
 		return nil, err
 	}
-	return chain.Dial(ctx, chain.Options{ChainID: c.ID, Genesis: c.GenesisHash, URLs: urls, Trace: true, Unproven: cfg.unproven(c.ID)})
+	return chain.Dial(ctx, chain.Options{ChainID: c.ID, Genesis: c.GenesisHash, URLs: urls, Trace: cfg.traces(c.ID), Unproven: cfg.unproven(c.ID)})
 }
 
 // checkHalt refuses to sign while the home is halted. Where only a vault lies,

@@ -278,6 +278,14 @@ func (s *Simulated) Withdraw(to common.Address, gwei uint64) {
 	s.withdrawn++
 }
 
+// SetFeeRecipient has the blocks from the next on pay their tips to an address,
+// or to nobody's if it is zero.
+func (s *Simulated) SetFeeRecipient(a common.Address) {
+	s.build.Lock()
+	defer s.build.Unlock()
+	s.coinbase = a
+}
+
 // Close stops the node.
 func (s *Simulated) Close() error {
 	s.hangUp()

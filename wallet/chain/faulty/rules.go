@@ -2,6 +2,8 @@ package faulty
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -37,6 +39,51 @@ func Elsewhere(from uint64) Rule {
 // Slow is a node that takes its time.
 func Slow(d time.Duration) Rule {
 	return func(Request, *Answer) { time.Sleep(d) }
+}
+
+// A Call is one in a trace by geth's callTracer.
+type Call map[string]any
+
+// With is a copy of the call that differs in one field.
+func (c Call) With(field string, value any) Call {
+	d := maps.Clone(c)
+	d[field] = value
+	return d
+}
+
+// Calls is a node that lies about the calls inside transactions: of each list of
+// calls in a trace that moved something, change returns what the node tells. The
+// first in the list is one that did.
+func Calls(change func([]Call) []Call) Rule {
+	return func(r Request, a *Answer) {
+		var traces []struct {
+			TxHash string `json:"txHash"`
+			Result Call   `json:"result"`
+		}
+		if r.Method != "debug_traceBlockByHash" || json.Unmarshal(a.Result, &traces) != nil {
+			return
+		}
+		for i := range traces {
+			changeCalls(traces[i].Result, change)
+		}
+		a.Result, _ = json.Marshal(traces)
+	}
+}
+
+func changeCalls(of Call, change func([]Call) []Call) {
+	list, _ := of["calls"].([]any)
+	var calls []Call
+	for _, c := range list {
+		if call, ok := c.(map[string]any); ok {
+			changeCalls(call, change)
+			calls = append(calls, call)
+		}
+	}
+	moved := slices.IndexFunc(calls, func(c Call) bool { return c["value"] != nil && c["value"] != "0x0" })
+	if moved >= 0 {
+		calls[0], calls[moved] = calls[moved], calls[0]
+		of["calls"] = change(calls)
+	}
 }
 
 // numberOf is the height that a request names, 0 for a tag.
