@@ -51,6 +51,7 @@ type home struct {
 	tame    bool           // it was registered
 	settled []wallet.Slot  // were booked
 	forked  [2]json.RawMessage
+	compare int // scanner.Options.CompareBlocks
 }
 
 const (
@@ -135,7 +136,7 @@ func (h *home) update(fn func(store.Tx) error) {
 }
 
 func (h *home) scanner(db store.DB) *scanner.Scanner {
-	return scanner.New(db, h.client, h.net.ChainID(), scanner.Options{Now: now, MaxBlocksPerStep: 4})
+	return scanner.New(db, h.client, h.net.ChainID(), scanner.Options{Now: now, MaxBlocksPerStep: 4, CompareBlocks: h.compare})
 }
 
 func (h *home) pass() scanner.Summary {

@@ -399,7 +399,7 @@ func TestConfig(t *testing.T) {
 	c := must((&online.Station{Env: env}).Config())(t)
 	want := []online.ChainConfig{
 		{ID: 1, RPC: []string{"https://node-a.example/KEY", "wss://node-b.example"}},
-		{ID: 8453, RPC: []string{"https://base.example"}},
+		{ID: 8453, RPC: []string{"https://base.example"}, Tracing: new(bool)},
 		{ID: 42161, RPC: []string{"https://arbitrum-a.example", "https://arbitrum-b.example"}, Unproven: true},
 	}
 	if !reflect.DeepEqual(c.Chains, want) {
