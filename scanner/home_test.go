@@ -51,7 +51,9 @@ type home struct {
 	tame    bool           // it was registered
 	settled []wallet.Slot  // were booked
 	forked  [2]json.RawMessage
-	compare int // scanner.Options.CompareBlocks
+	compare int  // scanner.Options.CompareBlocks
+	compare int  // scanner.Options.CompareBlocks
+	traced  bool // chain.Options.Trace
 }
 
 const (
@@ -105,11 +107,20 @@ func newHome(t *testing.T, f wallet.Finality, o chaintest.SimulatedOptions) *hom
 	return h
 }
 
+// newTracedHome is newHome, where the node is asked for traces.
+func newTracedHome(t *testing.T, f wallet.Finality, o chaintest.SimulatedOptions) *home {
+	t.Helper()
+	h := newHome(t, f, o)
+	h.traced = true
+	h.dial()
+	return h
+}
+
 // dial connects anew: nothing is remembered of what the node did before.
 func (h *home) dial() {
 	h.Helper()
 	var err error
-	h.client, err = chain.Dial(h.Context(), chain.Options{URLs: []string{h.proxy.URL}, Attempts: 1, Backoff: time.Millisecond, Trace: true})
+	h.client, err = chain.Dial(h.Context(), chain.Options{URLs: []string{h.proxy.URL}, Attempts: 1, Backoff: time.Millisecond, Trace: h.traced})
 	h.ok(err)
 	h.Cleanup(h.client.Close)
 }

@@ -62,7 +62,7 @@ func (h *home) unproven() (list []wallet.UnprovenCoin) {
 // TestInside credits what a contract pays, orphans it when its block leaves the
 // chain, and knows it again.
 func TestInside(t *testing.T) {
-	h := newHome(t, quick, deep)
+	h := newTracedHome(t, quick, deep)
 	tx := h.split(100, h.address(alice), common.Address{0xee}, h.address(bob), h.address(bob))
 	h.mine(1)
 	if sum := h.pass(); sum.Deposits != 3 || sum.Confirmed != 3 || sum.Untraceable != 0 {
@@ -94,7 +94,7 @@ func TestInside(t *testing.T) {
 // TestEtherLogsInside counts what a contract pays once where that leaves a log
 // as well (EIP-7708).
 func TestEtherLogsInside(t *testing.T) {
-	h := newHome(t, quick, chaintest.SimulatedOptions{Finality: 20, Amsterdam: true})
+	h := newTracedHome(t, quick, chaintest.SimulatedOptions{Finality: 20, Amsterdam: true})
 	tx := h.split(50, h.address(alice), h.address(bob))
 	h.mine(1)
 	head, err := h.net.Client().BlockNumber(t.Context())
@@ -113,7 +113,7 @@ func TestEtherLogsInside(t *testing.T) {
 
 // TestReward credits the tips of our blocks, and nothing of others'.
 func TestReward(t *testing.T) {
-	h := newHome(t, quick, deep)
+	h := newTracedHome(t, quick, deep)
 	h.fund(h.address(bob), 1e18)
 	h.mine(1)
 	h.net.SetFeeRecipient(h.address(alice))
@@ -179,7 +179,7 @@ func TestUnproven(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHome(t, quick, deep)
+			h := newTracedHome(t, quick, deep)
 			h.split(50, h.address(alice), h.address(bob))
 			h.mine(1)
 			h.proxy.Rule(rule)
@@ -218,7 +218,7 @@ func TestUnproven(t *testing.T) {
 // TestUnprovenAndLost forgets what could not be proven when its block leaves the
 // chain, and does not lose what was in quarantine where nobody traces any more.
 func TestUnprovenAndLost(t *testing.T) {
-	h := newHome(t, quick, deep)
+	h := newTracedHome(t, quick, deep)
 	h.split(50, h.address(alice))
 	h.mine(1)
 	h.proxy.Rule(failing("eth_getProof", `{"code":-32601,"message":"no"}`))
@@ -246,7 +246,7 @@ func TestUnprovenAndLost(t *testing.T) {
 // TestProofsOutOfReach fails a pass rather than to put into quarantine what the
 // next one can prove.
 func TestProofsOutOfReach(t *testing.T) {
-	h := newHome(t, quick, deep)
+	h := newTracedHome(t, quick, deep)
 	h.split(50, h.address(alice))
 	h.mine(1)
 	h.proxy.Rule(func(r faulty.Request, _ *faulty.Answer) {
@@ -280,7 +280,7 @@ func TestTraceThatLies(t *testing.T) {
 		"all to the second": {func(calls []faulty.Call) []faulty.Call { return append(calls[2:], calls[2]) }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHome(t, quick, deep)
+			h := newTracedHome(t, quick, deep)
 			h.split(75, h.address(alice), h.address(alice), h.address(bob))
 			h.mine(1)
 			h.proxy.Rule(faulty.Calls(c.lie))
@@ -303,7 +303,7 @@ func TestTraceThatLies(t *testing.T) {
 // and of ours, to others and to ours, also where that is found after the
 // transaction was settled.
 func TestVault(t *testing.T) {
-	h := newHome(t, quick, chaintest.SimulatedOptions{Finality: 1})
+	h := newTracedHome(t, quick, chaintest.SimulatedOptions{Finality: 1})
 	h.compare = -1 // else what nobody traced is found in balances
 	ctx := t.Context()
 	var err error
@@ -386,7 +386,7 @@ func TestVault(t *testing.T) {
 // TestChange makes a deposit of what a contract gives back in our own
 // transaction.
 func TestChange(t *testing.T) {
-	h := newHome(t, quick, deep)
+	h := newTracedHome(t, quick, deep)
 	ctx := t.Context()
 	mover, err := h.net.Deploy(ctx, chaintest.Mover)
 	h.ok(err)
@@ -406,7 +406,7 @@ func TestChange(t *testing.T) {
 
 // TestCreatedWithCoin credits what a contract of ours is created with.
 func TestCreatedWithCoin(t *testing.T) {
-	h := newHome(t, quick, deep)
+	h := newTracedHome(t, quick, deep)
 	faucet := h.net.Faucet().Address
 	nonce, err := h.net.Client().PendingNonceAt(t.Context(), faucet)
 	h.ok(err)
@@ -423,7 +423,7 @@ func TestCreatedWithCoin(t *testing.T) {
 // TestInsideBeforeOpening finds what a contract paid in blocks that were read
 // before the address was ours: it is taken out of the opening balance.
 func TestInsideBeforeOpening(t *testing.T) {
-	h := newHome(t, quick, deep)
+	h := newTracedHome(t, quick, deep)
 	h.split(50, h.late)
 	h.mine(1)
 	h.pass()

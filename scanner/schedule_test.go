@@ -61,7 +61,7 @@ type schedule struct {
 func runSchedule(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	f := []wallet.Finality{{Confirmations: 1}, {Confirmations: 3}, {Tag: "finalized"}, {Tag: "safe"}}[r.IntN(4)]
-	s := &schedule{home: newHome(t, f, chaintest.SimulatedOptions{Finality: finalityDepth}), r: r}
+	s := &schedule{home: newTracedHome(t, f, chaintest.SimulatedOptions{Finality: finalityDepth}), r: r}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("seed %d, %s:\n%s", seed, f, strings.Join(s.trace, "\n"))
