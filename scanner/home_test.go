@@ -37,21 +37,20 @@ type ourKey struct {
 type home struct {
 	*testing.T
 
-	net    *chaintest.Simulated
-	proxy  *faulty.Proxy
-	client *chain.Client
-	db     store.DB
-	chain  wallet.Chain
-	keys   []ourKey // alice, bob, payout, gas
-	late   common.Address
-	token  common.Address
-	vault  common.Address // a contract of ours, zero if there is none
-
+	net     *chaintest.Simulated
+	proxy   *faulty.Proxy
+	client  *chain.Client
+	db      store.DB
+	chain   wallet.Chain
+	keys    []ourKey // alice, bob, payout, gas
+	late    common.Address
+	token   common.Address
+	vault   common.Address // a contract of ours, zero if there is none
 	wild    common.Address // a token that is registered late or never; zero if there is none
 	tame    bool           // it was registered
 	settled []wallet.Slot  // were booked
 	forked  [2]json.RawMessage
-	compare int  // scanner.Options.CompareBlocks
+
 	compare int  // scanner.Options.CompareBlocks
 	traced  bool // chain.Options.Trace
 }
