@@ -345,15 +345,17 @@ func TestAcceptFinal(t *testing.T) {
 			h := newHome(t, wallet.Finality{Confirmations: 1}, chaintest.SimulatedOptions{Finality: 2})
 			ctx := t.Context()
 			early := h.fund(h.address(bob), 5)
+			h.pay(h.address(alice), 1000)
+			h.fund(h.address(alice), 1e18)
+			h.mine(1)
+			_, err := h.send(alice, &h.token, 0, h.call("approve", h.net.Faucet().Address, big.NewInt(1e9)), 90_000)
+			h.ok(err)
 			h.mine(1)
 			forkAt := h.head()
-			h.pay(h.address(alice), 1000)
-			h.mine(1)
-			tx := h.fund(h.address(alice), 1e18)
-			h.mine(1)
-			approve, err := h.send(alice, &h.token, 0, h.call("approve", h.net.Faucet().Address, big.NewInt(1e9)), 90_000)
+			tx := h.fund(h.address(alice), 1e9)
+			own, err := h.send(alice, &h.late, 7, nil, 21_000)
 			h.ok(err)
-			raw, _, err := h.net.Client().TransactionByHash(ctx, approve)
+			raw, _, err := h.net.Client().TransactionByHash(ctx, own)
 			h.ok(err)
 			h.mine(1)
 			_, err = h.net.Send(ctx, chaintest.Call{To: &h.token, Data: h.call("transferFrom", h.address(alice), h.address(bob), big.NewInt(400))})
@@ -362,7 +364,7 @@ func TestAcceptFinal(t *testing.T) {
 			h.pass()
 			before := h.cursor()
 			h.update(func(db store.Tx) error { // as confirming does
-				mined, err := store.UnsettledMined(db, h.net.ChainID(), 0, before.Final)
+				mined, err := store.UnsettledMined(db, h.net.ChainID(), forkAt+1, before.Final)
 				h.ok(err)
 				if len(mined) != 1 {
 					t.Fatalf("%d transactions of ours", len(mined))
@@ -370,10 +372,10 @@ func TestAcceptFinal(t *testing.T) {
 				mined[0].Settled = true
 				h.ok(store.PutMined(db, mined[0]))
 				return store.Book(db, wallet.Entry{
-					ID: "gas", ChainID: h.net.ChainID(), Kind: wallet.EntryGas, Time: clock, Block: mined[0].BlockNumber,
-					Postings: wallet.Move(h.coin(), mined[0].Cost(),
+					ID: "own", ChainID: h.net.ChainID(), Kind: wallet.EntryUnknown, Time: clock, Block: mined[0].BlockNumber,
+					Postings: wallet.Move(h.coin(), mined[0].Cost().Add(mined[0].Value),
 						wallet.Posting{Location: h.address(alice), Owner: wallet.House, Book: wallet.Available},
-						wallet.Posting{Owner: wallet.House, Book: wallet.GasSpent}),
+						wallet.Posting{Owner: wallet.House, Book: wallet.Unknown}),
 				})
 			})
 			if _, err := h.scanner(h.db).AcceptFinal(ctx); !errors.Is(err, wallet.ErrRefused) {
@@ -384,18 +386,14 @@ func TestAcceptFinal(t *testing.T) {
 			if !again {
 				h.net.Rollback()
 			}
-			h.mine(1)
-			if again { // the pool forgot it while alice had nothing
-				h.ok(h.net.Client().SendTransaction(ctx, raw))
-			}
-			h.mine(1)
+			h.mine(2)
 			h.try()
 			if now := h.cursor(); now != before {
 				t.Fatalf("%+v, was %+v", now, before)
 			}
 			sum, err := h.scanner(h.db).AcceptFinal(ctx)
 			h.ok(err)
-			if sum.Undone != before.Head-forkAt || sum.Orphaned != 2 || alarms(sum.Cleared) != "final-changed" || len(sum.Alarms) != 0 {
+			if sum.Undone != before.Head-forkAt || sum.Orphaned != 1 || alarms(sum.Cleared) != "final-changed" || len(sum.Alarms) != 0 {
 				t.Errorf("%+v", sum)
 			}
 			h.wantStatus(h.deposit(early, wallet.KindNative, 0), wallet.DepositConfirmed, detected, confirmed)
@@ -404,16 +402,24 @@ func TestAcceptFinal(t *testing.T) {
 				want, events = wallet.DepositConfirmed, append(events, detected, confirmed)
 			}
 			h.wantStatus(h.deposit(tx, wallet.KindNative, 0), want, events...)
-			h.view(func(db store.Tx) error {
-				gone, err := store.AllVanished(db, h.net.ChainID())
-				if len(gone) != 1 || (gone[0].Found != nil) != again {
-					t.Errorf("vanished: %+v", gone)
-				}
-				return err
-			})
+			h.wantVanished(again)
+			head, err := h.net.Client().HeaderByNumber(ctx, nil)
+			h.ok(err)
+			h.checkBalances(head.Hash(), head.Number.Uint64())
+			if again { // and leaves once more, as it may before it is final
+				h.ok(h.net.Reorg(ctx, 2))
+				h.net.Rollback()
+				h.mine(1)
+				h.pass()
+				h.wantVanished(false)
+				h.ok(h.net.Client().SendTransaction(ctx, raw))
+				h.mine(1)
+				h.pass()
+				h.wantVanished(true)
+			}
 			h.mine(4)
 			h.pass()
-			head, err := h.net.Client().HeaderByNumber(ctx, nil)
+			head, err = h.net.Client().HeaderByNumber(ctx, nil)
 			h.ok(err)
 			h.checkBalances(head.Hash(), head.Number.Uint64())
 			if frozen := h.frozen("alice"); frozen != "" {
@@ -421,6 +427,18 @@ func TestAcceptFinal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// wantVanished wants one transaction of ours that vanished.
+func (h *home) wantVanished(found bool) {
+	h.Helper()
+	h.view(func(tx store.Tx) error {
+		gone, err := store.AllVanished(tx, h.net.ChainID())
+		if len(gone) != 1 || (gone[0].Found != nil) != found {
+			h.Errorf("vanished, and found again: %v: %+v", found, gone)
+		}
+		return err
+	})
 }
 
 // TestAcceptFinalWithoutHashes follows a fork below the hashes that are kept
@@ -497,6 +515,23 @@ func TestSecondReading(t *testing.T) {
 	h.ok(err)
 	if alarms(again.Cleared) != "missed" || len(h.pass().Alarms) != 0 {
 		t.Errorf("%+v", again)
+	}
+	h.checkHome()
+}
+
+// TestSecondReadingOfAnOpening takes what had come to an address before it was
+// ours for no surprise.
+func TestSecondReadingOfAnOpening(t *testing.T) {
+	h := newHome(t, wallet.Finality{Confirmations: 1}, chaintest.SimulatedOptions{Finality: 4})
+	h.mine(1)
+	h.fund(h.late, 100)
+	h.mine(1)
+	h.pass()
+	h.addLate()
+	h.pass()
+	h.mine(5)
+	if sum := h.pass(); len(sum.Found) != 0 || len(sum.Alarms) != 0 || sum.Deposits != 1 || h.cursor().Reread != h.cursor().Final {
+		t.Errorf("%+v", sum)
 	}
 	h.checkHome()
 }

@@ -94,6 +94,29 @@ func TestSettledPaymentVanishes(t *testing.T) {
 	}
 }
 
+// TestNothingSettlesWhileAFinalBlockChanged waits with what is ripe until it is
+// known which chain is the right one.
+func TestNothingSettlesWhileAFinalBlockChanged(t *testing.T) {
+	w := newNetwork(t).newWorld(t, t.TempDir())
+	w.request("w", "alice", coinID, ether, someone("w"))
+	w.approve("w")
+	w.broadcast(w.build().Batch)
+	w.mine(1)
+	w.must(w.sim.Finalize(w.ctx))
+	w.scan()
+	w.update(func(tx store.Tx) error {
+		return store.PutAlarm(tx, wallet.Alarm{ChainID: w.sim.ChainID(), Code: wallet.AlarmFinal})
+	})
+	if r, err := w.s.Confirm(w.ctx, w.dial); err != nil || r.Confirmed != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	w.status("w", wallet.WithdrawalMined)
+	w.update(func(tx store.Tx) error { return store.ClearAlarm(tx, w.sim.ChainID(), wallet.AlarmFinal) })
+	if r, err := w.s.Confirm(w.ctx, w.dial); err != nil || r.Confirmed != 1 {
+		t.Errorf("once it is over: %+v, %v", r, err)
+	}
+}
+
 // explained checks that the books and what scanning knows beside them say what
 // lies on the payout address.
 func (w *world) explained() {
