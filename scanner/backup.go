@@ -18,7 +18,8 @@ import (
 // otherwise.
 const defaultBackup = 128
 
-// Found is something that only the second reading of a block found.
+// Found is something that only the second reading of a block found, or a
+// comparison of balances although the block was traced.
 type Found struct {
 	Block uint64 `json:"block_number"`
 	Kind  string `json:"kind"` // deposit, mined or outflow
@@ -120,17 +121,23 @@ func (s *Scanner) missed(tx store.Tx, news *Facts) (list []Found, err error) {
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
+	return list, s.raiseMissed(tx, "the second reading of final blocks", list)
+}
+
+// raiseMissed has the alarm stand about what reading missed and something else
+// found.
+func (s *Scanner) raiseMissed(tx store.Tx, finder string, list []Found) error {
 	a := wallet.Alarm{Code: wallet.AlarmMissed, Block: list[0].Block, Last: list[0].Block}
 	have, stands, err := store.Alarm(tx, s.id, a.Code)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if stands {
 		a.Block, a.Last, a.Count = min(a.Block, have.Block), max(a.Last, have.Last), have.Count
 	}
 	a.Count += len(list)
-	a.Text = fmt.Sprintf("the second reading of final blocks found what the first had missed: %d in blocks %d to %d, the last of them %s %s; it is recorded and credited",
-		a.Count, a.Block, a.Last, list[len(list)-1].Kind, list[len(list)-1].ID)
+	a.Text = fmt.Sprintf("%s found what the first reading had missed: %d in blocks %d to %d, the last of them %s %s; it is recorded and credited",
+		finder, a.Count, a.Block, a.Last, list[len(list)-1].Kind, list[len(list)-1].ID)
 	a.Hint = fmt.Sprintf("an endpoint did not give all that it should: look at the order of the endpoints in config.toml, then airlock scan --from %d reads all since then again; that ends the alarm if it finds nothing more", a.Block)
-	return list, s.raise(tx, a)
+	return s.raise(tx, a)
 }

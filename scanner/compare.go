@@ -38,7 +38,8 @@ type Residual struct {
 	BlockNumber uint64
 	BlockHash   common.Hash
 	Amount      wallet.Amount // wei; negative if it left
-	// Traced is set if the block was traced: then the trace was wrong.
+	// Traced is set for coin that arrived in a block that was traced: the trace
+	// left it out. What leaves may be a fee that is not known here.
 	Traced bool
 }
 

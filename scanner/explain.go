@@ -267,7 +267,15 @@ func (q *search) prove(ctx context.Context, n uint64, claim wallet.Amount, sum *
 	sum.Deposits += deposits
 	sum.Residuals++
 	sum.Unseen = append(sum.Unseen, r)
+	if r.Traced {
+		sum.Found = append(sum.Found, r.found(q.id))
+	}
 	return nil
+}
+
+// found is what the alarm about it names.
+func (r *Residual) found(chainID uint64) Found {
+	return Found{r.BlockNumber, "deposit", wallet.ResidualID(chainID, r.BlockHash, r.Address)}
 }
 
 // followedBlock is a block of the chain that was read, with its parent's hash.
@@ -317,13 +325,15 @@ func (q *search) recordResidual(ctx context.Context, r *Residual) (deposits int,
 		if err != nil {
 			return err
 		}
-		r.Traced = r.BlockNumber > round.Untraced
+		r.Traced = r.Amount.Sign() > 0 && r.BlockNumber > round.Untraced
 		// A trace that told of it was not proven then.
 		if err := store.DeleteUnprovenCoin(tx, q.id, r.BlockNumber, r.Address); err != nil {
 			return err
 		}
-		deposits, err = q.putResidual(tx, *r)
-		return err
+		if deposits, err = q.putResidual(tx, *r); err != nil || !r.Traced {
+			return err
+		}
+		return q.raiseMissed(tx, "the comparison of balances with the books", []Found{r.found(q.id)})
 	})
 	return deposits, err
 }

@@ -23,8 +23,8 @@ const (
 	// AlarmFinal: a block that was final is another one now. Nothing is read
 	// until it is the old one again, or the operator accepts the new one.
 	AlarmFinal AlarmCode = "final-changed"
-	// AlarmMissed: reading blocks a second time found what the first reading
-	// had not. It ends when they were read once more and nothing was found.
+	// AlarmMissed: reading blocks a second time, or comparing balances, found
+	// what the first reading had not. It ends when they were read once more and nothing was found.
 	AlarmMissed AlarmCode = "missed"
 )
 

@@ -237,15 +237,6 @@ func TestReconcile(t *testing.T) {
 		rows:   []string{"deposit GLD 7 0 -7"},
 		differ: true,
 	}, {
-		name: "a token that took a fee on the way",
-		happens: func(d *desk) {
-			d.pay(d.deposit(0), 98) // its log told of 100
-			d.book(d.deposit(0), d.token, 100, 1)
-			d.settle()
-		},
-		rows:   []string{"deposit GLD 100 98 -2"},
-		differ: true,
-	}, {
 		name: "ether taken past airlock, which no scan has read",
 		happens: func(d *desk) {
 			d.fund(d.deposit(0), ether)

@@ -122,7 +122,7 @@ type scanResult struct {
 	// Unagreed is why nothing was credited although something was due, or empty.
 	Unagreed string `json:"unagreed"`
 	// Alarms are those that stand, Cleared those that this scan ended, and Found
-	// is what only the second reading found.
+	// is what only a second reading or a comparison of balances found.
 	Alarms  []wallet.Alarm  `json:"alarms"`
 	Cleared []wallet.Alarm  `json:"cleared"`
 	Found   []scanner.Found `json:"found"`
@@ -293,10 +293,9 @@ func warnScan(s *Station, sum scanner.Summary) {
 			what = fmt.Sprintf("%s wei left %s", r.Amount.Neg(), r.Address)
 		}
 		if r.Traced {
-			s.Note("ALARM: %s in block %d, and the trace of that block did not show it; its balances prove it", what, r.BlockNumber)
-		} else {
-			s.Note("%s in block %d unseen; its balances prove it", what, r.BlockNumber)
+			what += ", and the trace did not show it,"
 		}
+		s.Note("%s in block %d unseen; the balances before and after it prove it", what, r.BlockNumber)
 	}
 	if sum.Uncompared != nil {
 		s.Note("balances could not be compared with the books: %v; the next pass asks again", sum.Uncompared)

@@ -22,6 +22,9 @@ var (
 	// USDTLike is a token of 6 decimals whose transfers return nothing: Deploy
 	// takes the supply (*big.Int).
 	USDTLike = load("USDTLike")
+	// Shifty is a token that takes a fee on the way and rebases, while its logs
+	// tell of neither: Deploy takes the supply (*big.Int).
+	Shifty = load("Shifty")
 	// Forwarder is a recipient of ether that needs more than 21000 gas and a
 	// payer of ether inside calls. Deploy takes nothing.
 	Forwarder = load("Forwarder")
