@@ -48,6 +48,7 @@ func compareBalances(t *testing.T, c *chain.Client, accounts []common.Address) {
 // TestLimitedEndpoint asks an endpoint that takes 7 requests in a batch and 20
 // per second for much more, and counts what it had to refuse.
 func TestLimitedEndpoint(t *testing.T) {
+	t.Parallel()
 	const funded = 30
 	s, accounts := wealthy(t, funded)
 	p := proxy(t, s.URL())
@@ -135,6 +136,7 @@ func TestNoBatchesFromTheStart(t *testing.T) {
 
 // TestLimitedReceipts has the limit hit in the middle of a block's receipts.
 func TestLimitedReceipts(t *testing.T) {
+	t.Parallel()
 	s := chaintest.NewSimulated(t, chaintest.SimulatedOptions{})
 	token, err := s.Deploy(t.Context(), chaintest.Token, "Gold", "GLD", uint8(6), big.NewInt(1000))
 	ok(t, err)
@@ -168,6 +170,7 @@ func TestLimitedReceipts(t *testing.T) {
 // TestTakeover has the preferred endpoint name a time after which it may be
 // asked again. Another one is asked meanwhile, and the first one then.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	s, accounts := wealthy(t, 5)
 	first, second := proxy(t, s.URL()), proxy(t, s.URL())
 	c := dial(t, first.URL, second.URL)
@@ -184,6 +187,7 @@ func TestTakeover(t *testing.T) {
 
 // TestRetryAfter has the only endpoint name a time.
 func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	s, accounts := wealthy(t, 5)
 	p := proxy(t, s.URL())
 	c := dial(t, p.URL)
