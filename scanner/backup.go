@@ -45,7 +45,7 @@ func (s *Scanner) backup(ctx context.Context, st *state, t tags, sum *Summary) e
 	if from > final {
 		return nil
 	}
-	found := len(sum.Found)
+	before := sum.Deposits
 	for from <= final {
 		next, err := s.secondReading(chain.PreferLast(ctx), from, final, sum)
 		if elsewhere(err) {
@@ -65,7 +65,7 @@ func (s *Scanner) backup(ctx context.Context, st *state, t tags, sum *Summary) e
 		}
 		st.cursor.Reread = final
 		return store.PutCursor(tx, s.id, st.cursor)
-	}); err != nil || len(sum.Found) == found {
+	}); err != nil || sum.Deposits == before {
 		return err
 	}
 	return s.settle(ctx, st, t, sum)

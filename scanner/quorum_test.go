@@ -21,7 +21,7 @@ import (
 func (h *home) join(urls ...string) {
 	h.Helper()
 	client, err := chain.Dial(h.Context(), chain.Options{
-		URLs: append([]string{h.proxy.URL}, urls...), Attempts: 1, Backoff: time.Millisecond, Timeout: 500 * time.Millisecond,
+		URLs: append([]string{h.proxy.URL}, urls...), Attempts: 1, Backoff: time.Millisecond, Timeout: 500 * time.Millisecond, Trace: h.traced,
 	})
 	h.ok(err)
 	h.Cleanup(client.Close)
