@@ -61,7 +61,11 @@ type schedule struct {
 func runSchedule(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	f := []wallet.Finality{{Confirmations: 1}, {Confirmations: 3}, {Tag: "finalized"}, {Tag: "safe"}}[r.IntN(4)]
-	s := &schedule{home: newTracedHome(t, f, chaintest.SimulatedOptions{Finality: finalityDepth}), r: r}
+	home := newTracedHome
+	if seed%3 == 0 {
+		home = newHome // what contracts pay is found in balances alone
+	}
+	s := &schedule{home: home(t, f, chaintest.SimulatedOptions{Finality: finalityDepth}), r: r}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("seed %d, %s:\n%s", seed, f, strings.Join(s.trace, "\n"))
@@ -86,6 +90,9 @@ func runSchedule(t *testing.T, seed uint64) {
 		s.update(func(tx store.Tx) error { return store.PutChain(tx, s.chain) })
 	}
 	s.deployWild()
+	if !s.traced { // so that the addresses are open
+		s.pass()
+	}
 	for range 30 + r.IntN(20) {
 		s.act()
 		if head, err := s.net.Client().BlockNumber(context.Background()); err == nil {
@@ -105,10 +112,14 @@ func runSchedule(t *testing.T, seed uint64) {
 }
 
 // again reads everything again, by a connection of its own: what a node hid is
-// found.
+// found. Where nothing is traced, the next comparison of balances does it.
 func (s *schedule) again() {
 	s.doubt = false
 	s.dial()
+	if !s.traced {
+		s.mine(1)
+		return
+	}
 	if s.cursor().Head < s.chain.StartBlock {
 		return
 	}
@@ -193,6 +204,9 @@ func (s *schedule) act() {
 	case 27:
 		s.fromVault()
 	case 28:
+		if !s.traced {
+			return // a reward that was not proven at once is found as something else
+		}
 		var to common.Address
 		if s.r.IntN(3) > 0 {
 			to = s.address(s.anyKey())
@@ -200,7 +214,9 @@ func (s *schedule) act() {
 		s.net.SetFeeRecipient(to)
 		s.note("fees go to %s", to)
 	case 29:
-		s.lyingPass()
+		if s.traced {
+			s.lyingPass()
+		}
 	case 30, 31, 32:
 		s.wildToken()
 	default:
