@@ -44,7 +44,8 @@ func (b *Book) AddTokens(ctx context.Context, chain uint64, tokens []wallet.Asse
 		}
 	}
 	err = b.DB.Update(ctx, func(tx store.Tx) error {
-		seen, err := lookAlikes(tx, chain)
+		added = nil
+		alikes, err := ReadAlikes(tx, chain)
 		if err != nil {
 			return err
 		}
@@ -56,12 +57,11 @@ func (b *Book) AddTokens(ctx context.Context, chain uint64, tokens []wallet.Asse
 			if known {
 				continue
 			}
-			look := skeleton(t.Symbol)
-			if other, ok := seen[look]; ok && !sameSymbols {
+			if other, ok := alikes.Of(t.Symbol); ok && !sameSymbols {
 				return wallet.WithHint(wallet.As(wallet.ErrRefused, "token %s: its symbol %q %w: %s is %s", t.ID.Contract, t.Symbol, ErrImitation, other.Symbol, other.ID),
 					"check the contract's address; --symbol gives it another symbol, --accept-risk=same-symbol registers it all the same")
 			}
-			seen[look] = t
+			alikes.add(t)
 			if err := addToken(tx, t); err != nil {
 				return err
 			}
@@ -101,6 +101,9 @@ func checkToken(chain uint64, t wallet.Asset) error {
 func CheckSymbol(s string) error {
 	if n := utf8.RuneCountInString(s); n == 0 || n > MaxSymbol || !printable(s) || strings.ContainsFunc(s, unicode.IsSpace) {
 		return fmt.Errorf("symbol %q: want 1 to %d printable characters without spaces", s, MaxSymbol)
+	}
+	if strings.ContainsFunc(s, invisible) {
+		return fmt.Errorf("symbol %+q: has characters that cannot be seen", s)
 	}
 	if strings.Contains(s, ":") || strings.HasPrefix(strings.ToLower(s), "0x") {
 		return fmt.Errorf("symbol %q: would be read as an address or an asset identifier", s)
@@ -159,44 +162,19 @@ func addToken(tx store.Tx, t wallet.Asset) error {
 	return nil
 }
 
-// lookAlikes maps how a symbol reads to the asset that bears it.
-func lookAlikes(tx store.Tx, chain uint64) (map[string]wallet.Asset, error) {
-	c, err := store.Chain(tx, chain)
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := store.Tokens(tx, chain)
-	seen := map[string]wallet.Asset{skeleton(c.Coin.Symbol): c.Coin}
-	for _, t := range tokens {
-		seen[skeleton(t.Symbol)] = t
-	}
-	return seen, err
-}
-
-// alike maps characters to the one that they are taken for. It covers letters
-// of other alphabets that look like Latin capitals, and digits that look like
-// letters; it is no more than a first guard against imitations.
-var alike = strings.NewReplacer(
-	"0", "O", "1", "I", "L", "I", "5", "S", "8", "B",
-	"А", "A", "В", "B", "Е", "E", "К", "K", "М", "M", "Н", "H", "О", "O", "Р", "P", "С", "C", "Т", "T", "У", "Y", "Х", "X", "І", "I", "Ѕ", "S", "Ј", "J", "Ԁ", "D", // Cyrillic
-	"Α", "A", "Β", "B", "Ε", "E", "Ζ", "Z", "Η", "H", "Ι", "I", "Κ", "K", "Μ", "M", "Ν", "N", "Ο", "O", "Ρ", "P", "Τ", "T", "Υ", "Y", "Χ", "X", // Greek
-	"₮", "T", "₿", "B", "Ξ", "E", "€", "E", "$", "S",
-	".", "", "-", "", "_", "", "+", "",
-)
-
-// skeleton is how a symbol reads at a glance: symbols with the same skeleton
-// may be taken for each other.
-func skeleton(symbol string) string { return alike.Replace(strings.ToUpper(symbol)) }
-
 // Caller calls a contract, as go-ethereum's ethclient does.
 type Caller interface {
 	CodeAt(ctx context.Context, account common.Address, block *big.Int) ([]byte, error)
 	CallContract(ctx context.Context, msg ethereum.CallMsg, block *big.Int) ([]byte, error)
 }
 
+// maxSaid bounds what is kept of what a contract calls itself.
+const maxSaid = 100
+
 // Metadata is what a token's contract says of itself. A contract may say
 // anything, so it is only a proposal.
 type Metadata struct {
+	Said     string // the symbol in the contract's own words, whatever is in them; at most maxSaid bytes
 	Symbol   string // "" if the contract does not say, or not in plain ASCII
 	Name     string // likewise
 	Decimals uint8
@@ -240,9 +218,11 @@ func ReadMetadata(ctx context.Context, c Caller, contract common.Address) (m Met
 	if err != nil {
 		return m, err
 	}
-	if s := decodeText(symbol); plainSymbol.MatchString(s) && CheckSymbol(s) == nil {
-		m.Symbol = s
+	m.Said = decodeText(symbol)
+	if plainSymbol.MatchString(m.Said) && CheckSymbol(m.Said) == nil {
+		m.Symbol = m.Said
 	}
+	m.Said = m.Said[:min(len(m.Said), maxSaid)]
 	if s := decodeText(name); utf8.RuneCountInString(s) <= MaxName && printable(s) {
 		m.Name = s
 	}
@@ -269,4 +249,14 @@ func decodeText(out []byte) string {
 		return ""
 	}
 	return string(out[64 : 64+length.Int64()])
+}
+
+// DueBlocks counts the blocks that hold transfers of a token from before it was
+// registered and were not read again yet, up to limit.
+func DueBlocks(tx store.Tx, token wallet.AssetID, limit int) (int, error) {
+	due, err := store.IsTokenDue(tx, token.ChainID, token.Contract)
+	if err != nil || !due {
+		return 0, err
+	}
+	return store.CountUnknownBlocks(tx, token.ChainID, token.Contract, limit)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/params"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/book"
@@ -48,6 +49,8 @@ func TestAddTokens(t *testing.T) {
 		{name: "no symbol", add: []wallet.Asset{token(9, "")}, err: wallet.ErrUsage},
 		{name: "a symbol that is a contract", add: []wallet.Asset{token(9, "0xabc")}, err: wallet.ErrUsage},
 		{name: "a symbol with a line end", add: []wallet.Asset{token(9, "A\nB")}, err: wallet.ErrUsage},
+		{name: "ether's log", add: []wallet.Asset{tin, {ID: wallet.Token(1, params.SystemAddress), Symbol: "LOG", Decimals: 18}}, err: wallet.ErrUsage},
+		{name: "a symbol with something unseen", add: []wallet.Asset{token(9, "A\u3164B")}, err: wallet.ErrUsage},
 		{name: "a symbol that turns around", add: []wallet.Asset{token(9, "A\u202eB")}, err: wallet.ErrUsage},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -109,10 +112,10 @@ func TestReadMetadata(t *testing.T) {
 		args     []any
 		want     book.Metadata
 	}{
-		{"a token", chaintest.Token, []any{"Gold Coin", "GOLD", uint8(3), supply}, book.Metadata{Symbol: "GOLD", Name: "Gold Coin", Decimals: 3}},
-		{"a liar", chaintest.Token, []any{"Gold\nCoin", "G\u202eOLD", uint8(255), supply}, book.Metadata{NoDecimals: true}},
-		{"other letters", chaintest.Token, []any{"Gold", "ЕТН", uint8(18), supply}, book.Metadata{Name: "Gold", Decimals: 18}},
-		{"a long one", chaintest.Token, []any{strings.Repeat("n", 61), strings.Repeat("S", 21), uint8(0), supply}, book.Metadata{}},
+		{"a token", chaintest.Token, []any{"Gold Coin", "GOLD", uint8(3), supply}, book.Metadata{Said: "GOLD", Symbol: "GOLD", Name: "Gold Coin", Decimals: 3}},
+		{"a liar", chaintest.Token, []any{"Gold\nCoin", "G\u202eOLD", uint8(255), supply}, book.Metadata{Said: "G\u202eOLD", NoDecimals: true}},
+		{"other letters", chaintest.Token, []any{"Gold", "ЕТН", uint8(18), supply}, book.Metadata{Said: "ЕТН", Name: "Gold", Decimals: 18}},
+		{"a long one", chaintest.Token, []any{strings.Repeat("n", 61), strings.Repeat("S", 21), uint8(0), supply}, book.Metadata{Said: strings.Repeat("S", 21)}},
 		{"no token", chaintest.Forwarder, nil, book.Metadata{NoDecimals: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

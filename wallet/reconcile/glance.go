@@ -82,6 +82,17 @@ func (g *glance) readCounts(tx store.Tx) (err error) {
 	if g.Deposits.Pending, err = store.CountPendingDeposits(tx, g.ChainID, CountLimit); err != nil {
 		return err
 	}
+	if g.Quarantine.Tokens, err = store.CountUnknownContracts(tx, g.ChainID, CountLimit); err != nil {
+		return err
+	}
+	if g.Quarantine.Coins, err = store.CountUnprovenCoins(tx, g.ChainID, CountLimit); err != nil {
+		return err
+	}
+	due, err := store.TokensDue(tx, g.ChainID)
+	if err != nil {
+		return err
+	}
+	g.Quarantine.Due = len(due)
 	doubts, err := store.Unexplained(tx, g.ChainID)
 	if err != nil {
 		return err

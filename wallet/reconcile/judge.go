@@ -37,6 +37,10 @@ func (g *glance) judge(marks Marks) {
 		g.warn(WarnUnopened, "airlock scan reads them",
 			"%s not read yet", several(g.Unopened, "opening balance was", "opening balances were"))
 	}
+	if g.Quarantine.Due > 0 {
+		g.warn(WarnDue, "airlock scan reads them again and credits them",
+			"%s registered after transfers in blocks that were read before", several(g.Quarantine.Due, "token was", "tokens were"))
+	}
 	if g.Unexplained > 0 {
 		g.warn(WarnUnexplained, "airlock resolve shows and attributes them; nothing is built for their senders until then",
 			"%s not made by airlock", several(g.Unexplained, "transaction of our addresses was", "transactions of our addresses were"))

@@ -56,6 +56,7 @@ type Status struct {
 	Unexplained int                             `json:"unexplained"` // mined, and not made or attributed here
 	Vanished    int                             `json:"vanished"`    // booked as final in a block that left the chain
 	Funds       []Fund                          `json:"funds"`
+	Quarantine  QuarantineStatus                `json:"quarantine"`
 	Frozen      int                             `json:"frozen_accounts"`
 	Outbox      map[wallet.DeliveryStatus]int   `json:"outbox"` // deliveries that are not done
 	Warnings    []Warning                       `json:"warnings"`
@@ -83,6 +84,13 @@ type ChainStatus struct {
 // DepositStatus counts deposits.
 type DepositStatus struct {
 	Pending int `json:"pending"`
+}
+
+// QuarantineStatus counts what was seen and is in no book, up to CountLimit.
+type QuarantineStatus struct {
+	Tokens int `json:"tokens"` // contracts that nobody registered
+	Coins  int `json:"coins"`  // coin that is not proven, by block and address
+	Due    int `json:"due"`    // tokens that were registered and whose old blocks are still to be read again
 }
 
 // OpenBatch is a batch with transactions that are not mined.
@@ -122,6 +130,7 @@ const (
 	WarnLagging     = "lagging"
 	WarnUnreachable = "chain-unreachable"
 	WarnUnopened    = "unopened-addresses"
+	WarnDue         = "tokens-due"
 	WarnLowGas      = "low-gas"
 	WarnLowPayout   = "low-payout"
 	WarnNotSigned   = "batch-not-signed"

@@ -36,6 +36,7 @@ has no network.
 		newToken(s),
 		newScan(s),
 		newDeposits(s),
+		newQuarantine(s),
 		newLedger(s),
 		newWithdraw(s),
 		newBuildWithdrawals(s),

@@ -121,6 +121,10 @@ type scanResult struct {
 	Dissent []dissentRow `json:"dissent"`
 	// Unagreed is why nothing was credited although something was due, or empty.
 	Unagreed string `json:"unagreed"`
+	// Due is set when blocks that hold transfers of tokens which were registered
+	// since are still to be read again, Overdue is why they could not be.
+	Due     bool   `json:"due"`
+	Overdue string `json:"overdue"`
 	// Alarms are those that stand, Cleared those that this scan ended, and Found
 	// is what only a second reading or a comparison of balances found.
 	Alarms  []wallet.Alarm  `json:"alarms"`
@@ -151,7 +155,7 @@ func newScanResult(chainID uint64, sum scanner.Summary) scanResult {
 		sum.Unproven, sum.Untraceable,
 		[]untracedRow{},
 		[]dissentRow{},
-		"",
+		"", sum.Due, "",
 		append([]wallet.Alarm{}, sum.Alarms...), append([]wallet.Alarm{}, sum.Cleared...), append([]scanner.Found{}, sum.Found...),
 	}
 	for _, u := range sum.Untraced {
@@ -167,6 +171,9 @@ func newScanResult(chainID uint64, sum scanner.Summary) scanResult {
 	}
 	if sum.Unagreed != nil {
 		r.Unagreed = sum.Unagreed.Error()
+	}
+	if sum.Overdue != nil {
+		r.Overdue = sum.Overdue.Error()
 	}
 	return r
 }
@@ -205,7 +212,7 @@ func runScan(ctx context.Context, s *Station, follow, accept bool, again scanRan
 	if !errors.As(err, &alarm) && !errors.Is(err, scanner.ErrFinalChanged) {
 		alarmsTold{}.note(s, sum.Alarms)
 	}
-	if err != nil && sum.Unagreed == nil && len(sum.Alarms) == 0 {
+	if err != nil && sum.Unagreed == nil && sum.Overdue == nil && len(sum.Alarms) == 0 {
 		return err
 	}
 	// Without a quorum, and under an alarm, blocks were read all the same.
@@ -299,6 +306,9 @@ func warnScan(s *Station, sum scanner.Summary) {
 	}
 	if sum.Uncompared != nil {
 		s.Note("balances could not be compared with the books: %v; the next pass asks again", sum.Uncompared)
+	}
+	if sum.Due && sum.Overdue == nil {
+		s.Note("more blocks hold transfers of tokens that were registered since; the next scan goes on with them")
 	}
 	if sum.Malformed > 0 {
 		s.Note("%s of registered tokens could not be read and moved nothing in the books", plural(sum.Malformed, "Transfer log", "Transfer logs"))

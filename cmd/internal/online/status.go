@@ -104,6 +104,9 @@ func writeStatus(s *Station, w io.Writer, st reconcile.Status) {
 	}
 	line("addresses", "%s", counts(st.Addresses))
 	line("deposits", "%d pending", st.Deposits.Pending)
+	if q := st.Quarantine; q != (reconcile.QuarantineStatus{}) {
+		line("quarantine", "%s that nobody had registered, %s unproven: airlock quarantine list", plural(q.Tokens, "token", "tokens"), plural(q.Coins, "record of coin", "records of coin"))
+	}
 	line("withdrawals", "%s", counts(st.Withdrawals))
 	line("outgoing", "%s", counts(st.Outgoing))
 	line("outbox", "%s", counts(st.Outbox))

@@ -32,18 +32,40 @@ type tokenRow struct {
 	Symbol   string         `json:"symbol"`
 	Decimals uint8          `json:"decimals"`
 	Name     string         `json:"name"`
+	// DueBlocks are the blocks with transfers from before it was registered that
+	// the next scan reads again and credits; maxDueBlocks means as many or more.
+	DueBlocks int `json:"due_blocks"`
 }
 
-func newTokenRow(a wallet.Asset) tokenRow {
-	return tokenRow{a.ID.ChainID, a.ID, a.ID.Contract, a.Symbol, a.Decimals, a.Name}
-}
+// maxDueBlocks bounds how many are counted.
+const maxDueBlocks = 10_000
 
-func tokenRows(list []wallet.Asset) []tokenRow {
+func tokenRows(ctx context.Context, s *Station, list []wallet.Asset) ([]tokenRow, error) {
 	rows := make([]tokenRow, len(list))
-	for i, a := range list {
-		rows[i] = newTokenRow(a)
+	err := s.Store().View(ctx, func(tx store.Tx) error {
+		for i, a := range list {
+			due, err := book.DueBlocks(tx, a.ID, maxDueBlocks)
+			if err != nil {
+				return err
+			}
+			rows[i] = tokenRow{a.ID.ChainID, a.ID, a.ID.Contract, a.Symbol, a.Decimals, a.Name, due}
+		}
+		return nil
+	})
+	return rows, err
+}
+
+// noteDue says what the next scan will credit.
+func noteDue(s *Station, rows []tokenRow) {
+	blocks, more := 0, ""
+	for _, r := range rows {
+		if blocks += r.DueBlocks; r.DueBlocks == maxDueBlocks {
+			more = " or more"
+		}
 	}
-	return rows
+	if blocks > 0 {
+		s.Note("%s that were read before; the next airlock scan credits them", plural(blocks, "block"+more+" has transfers", "blocks"+more+" have transfers"))
+	}
 }
 
 func printTokens(s *Station, w io.Writer, rows []tokenRow) {
@@ -71,7 +93,10 @@ be named by its symbol. Symbol and decimals are asked of the contract, which may
 lie about both: compare what is printed with the token's own documentation.
 
 A symbol that could be taken for that of another asset is refused. Decimals and
-symbol never change once a token is registered.`,
+symbol never change once a token is registered.
+
+Blocks that were read before and hold transfers of the token are marked (see
+airlock quarantine list): the next scan reads these again and credits them.`,
 		Example: `  airlock token add 0xdAC17F958D2ee523a2206206994597C13D831ec7
   airlock token add 0x9f8F72aA9304c8B593d555F12eF6589cC3A579A2 --symbol MKR`,
 		Args: cobra.ExactArgs(1),
@@ -118,8 +143,12 @@ func runTokenAdd(ctx context.Context, s *Station, address string, o tokenAdd) er
 	if len(added) == 0 {
 		s.Note("token %s was registered before; nothing changed", contract)
 	}
-	row := newTokenRow(token)
-	return s.Print(row, func(w io.Writer) { printTokens(s, w, []tokenRow{row}) })
+	rows, err := tokenRows(ctx, s, []wallet.Asset{token})
+	if err != nil {
+		return err
+	}
+	noteDue(s, rows)
+	return s.Print(rows[0], func(w io.Writer) { printTokens(s, w, rows) })
 }
 
 // describe joins what the contract says with what the operator says.
@@ -161,7 +190,10 @@ func newTokenList(s *Station) *cobra.Command {
 			}); err != nil {
 				return err
 			}
-			rows := tokenRows(tokens)
+			rows, err := tokenRows(c.Context(), s, tokens)
+			if err != nil {
+				return err
+			}
 			return s.Print(rows, func(w io.Writer) { printTokens(s, w, rows) })
 		},
 	}
@@ -210,7 +242,11 @@ func runTokenImport(ctx context.Context, s *Station, path string, risks []string
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	s.Note("%s new, %d known already, %d of other chains left out", plural(len(added), "token", "tokens"), len(tokens)-len(added), others)
-	rows := tokenRows(tokens)
+	rows, err := tokenRows(ctx, s, tokens)
+	if err != nil {
+		return err
+	}
+	noteDue(s, rows)
 	return s.Print(rows, func(w io.Writer) { printTokens(s, w, rows) })
 }
 
