@@ -111,6 +111,7 @@ func TestResolve(t *testing.T) {
 		"between ours, and one end does not add up":         {moves: []chain.Move{move("0", ourA, ourB, 5)}, change: changes{ourA: -5, ourB: 6}, want: []string{"internal >B 6 rest", "out A> 5 rest", "untraceable B"}},
 		"between ours, and one end is not proven":           {moves: []chain.Move{move("0", ourA, ourB, 5)}, change: changes{ourA: -5}, want: []string{"out A> 5 rest", "unproven B +5 -0"}},
 		"between ours, and one end is recorded":             {moves: []chain.Move{move("0", ourA, ourB, 5)}, change: changes{ourA: -5, ourB: 5}, have: changes{ourB: 5}, want: []string{"out A> 5 rest"}},
+		"there and back, not proven":                        {moves: []chain.Move{move("0", ourA, ourB, 5), move("1", ourB, ourA, 5)}, want: []string{"unproven A +5 -5", "unproven B +5 -5"}},
 		"not proven":                                        {moves: []chain.Move{move("0", them, ourA, 5), move("1", ourA, them, 2)}, want: []string{"unproven A +5 -2"}},
 		"not proven, but recorded":                          {moves: []chain.Move{move("0", them, ourA, 5)}, have: changes{ourA: 5}},
 		"recorded":                                          {moves: []chain.Move{move("0", them, ourA, 5)}, change: changes{ourA: 5}, have: changes{ourA: 5}},

@@ -18,5 +18,7 @@
 // block left the chain. It keeps its id when it is mined again.
 //
 // What extracting decides (extract.go) is a pure function of a block and of
-// what the store knows.
+// what the store knows. Coin that calls inside transactions moved, and what a fee
+// recipient earned, is only claimed there (coin.go): the balances before and
+// after the block have to prove it (prove.go).
 package scanner

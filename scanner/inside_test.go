@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -155,7 +156,7 @@ func TestUnproven(t *testing.T) {
 		"no such method": failing(method, `{"code":-32601,"message":"the method eth_getProof does not exist"}`),
 		"refused":        failing(method, `{"code":-32000,"message":"upgrade your plan"}`),
 		"no state":       failing(method, `{"code":-32000,"message":"missing trie node"}`),
-		"never in time":  failing(method, `{"code":-32005,"message":"rate limit"}`),
+		"never in time":  failing(method, `{"code":-32002,"message":"request timed out"}`),
 		"unknown block":  failing(method, `{"code":-32000,"message":"header not found"}`),
 		"no answer": func(r faulty.Request, a *faulty.Answer) {
 			if r.Method == method {
@@ -299,6 +300,27 @@ func TestTraceThatLies(t *testing.T) {
 	}
 }
 
+// TestNameTaken credits what a trace left out although what it told instead is
+// recorded by the same name.
+func TestNameTaken(t *testing.T) {
+	h := newTracedHome(t, quick, deep)
+	h.compare = -1 // else balances find it
+	tx := h.split(50, h.address(alice), h.address(bob))
+	h.mine(1)
+	h.proxy.Rule(faulty.Calls(func(calls []faulty.Call) []faulty.Call { return calls[1:] }))
+	h.pass()
+	h.proxy.Rule(nil)
+	if d := h.byID(wallet.InternalID(h.net.ChainID(), tx, "0")); d.Account != "bob" {
+		t.Errorf("%+v", d)
+	}
+	for range 2 {
+		_, err := h.scanner(h.db).Rescan(t.Context(), 1, 0)
+		h.ok(err)
+		h.pass()
+		h.checkHome()
+	}
+}
+
 // TestVault follows a contract of ours: what it pays in transactions of others
 // and of ours, to others and to ours, also where that is found after the
 // transaction was settled.
@@ -404,7 +426,8 @@ func TestChange(t *testing.T) {
 	h.checkHome()
 }
 
-// TestCreatedWithCoin credits what a contract of ours is created with.
+// TestCreatedWithCoin credits what a contract of ours is created with, whoever
+// the node says created it.
 func TestCreatedWithCoin(t *testing.T) {
 	h := newTracedHome(t, quick, deep)
 	faucet := h.net.Faucet().Address
@@ -416,6 +439,10 @@ func TestCreatedWithCoin(t *testing.T) {
 	tx, err := h.net.Send(t.Context(), chaintest.Call{Wei: big.NewInt(9), Data: []byte{0}, Gas: 90_000})
 	h.ok(err)
 	h.mine(1)
+	h.proxy.Rule(func(r faulty.Request, a *faulty.Answer) {
+		from := func(a common.Address) string { return `"from":"` + strings.ToLower(a.Hex()) + `"` }
+		a.Result = json.RawMessage(strings.ReplaceAll(string(a.Result), from(faucet), from(common.Address{0xee})))
+	})
 	h.pass()
 	h.wantStatus(h.deposit(tx, wallet.KindNative, 0), wallet.DepositConfirmed, detected, confirmed)
 }
