@@ -223,8 +223,8 @@ func FuzzImport(f *testing.F) {
 			t.Errorf("%v", err)
 		}
 		for _, r := range rows {
-			if len(r.value) != len(columns) {
-				t.Errorf("row of %d columns", len(r.value))
+			if len(r.Value) != len(columns) {
+				t.Errorf("row of %d columns", len(r.Value))
 			}
 		}
 	})

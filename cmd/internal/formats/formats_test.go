@@ -33,6 +33,7 @@ import (
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 	"github.com/airlock-wallet/airlock/wallet/book"
+	"github.com/airlock-wallet/airlock/wallet/csvfile"
 	"github.com/airlock-wallet/airlock/wallet/hd"
 	"github.com/airlock-wallet/airlock/wallet/outgoing"
 	"github.com/airlock-wallet/airlock/wallet/payout"
@@ -504,8 +505,8 @@ func TestLimits(t *testing.T) {
 		{"gas_most", batch.MaxGas},
 		{"nonce_most", batch.MaxNonce},
 		{"decimals", wallet.MaxDecimals},
-		{"csv_size", payout.MaxImportSize},
-		{"csv_rows", payout.MaxImportRows},
+		{"csv_size", csvfile.MaxSize},
+		{"csv_rows", csvfile.MaxRows},
 		{"token_list_size", book.MaxTokenList},
 	} {
 		fmt.Fprintf(&out, "%-20s %d\n", l.name, l.bound)

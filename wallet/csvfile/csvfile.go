@@ -1,0 +1,156 @@
+// Package csvfile reads lists that operators import: CSV (RFC 4180) in UTF-8,
+// with or without a byte order mark, whose first line names the columns.
+package csvfile
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The bounds of a file.
+const (
+	MaxSize = 64 << 20 // bytes
+	MaxRows = 100_000
+)
+
+// Error says where a file is wrong. Line counts from 1.
+type Error struct {
+	File   string
+	Line   int
+	Column string // empty if the whole line is wrong
+	Value  string
+	Err    error
+}
+
+func (e *Error) Error() string {
+	place := fmt.Sprintf("%s, line %d", e.File, e.Line)
+	if e.Column != "" {
+		place += fmt.Sprintf(", column %s", e.Column)
+		if e.Value != "" {
+			place += fmt.Sprintf(" (%.80q)", e.Value)
+		}
+	}
+	return fmt.Sprintf("%s: %v", place, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Row is a line of a file, cut into columns.
+type Row struct {
+	File  string
+	Line  int
+	Value map[string]string // by column
+}
+
+// Wrong is an error about one column of the row.
+func (r *Row) Wrong(column string, err error) error {
+	return &Error{r.File, r.Line, column, r.Value[column], err}
+}
+
+// Read reads a file that has exactly these columns, in any order, and at least
+// one row. The first column must not have a value twice. Errors are *Error;
+// name is the file's in them.
+func Read(name string, in io.Reader, columns ...string) ([]Row, error) {
+	fail := func(line int, column, value string, err error) ([]Row, error) {
+		return nil, &Error{name, line, column, value, err}
+	}
+	data, err := io.ReadAll(io.LimitReader(in, MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > MaxSize {
+		return fail(1, "", "", fmt.Errorf("the file is larger than %d bytes", MaxSize))
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if !utf8.Valid(data) {
+		return fail(1+bytes.Count(data[:invalidAt(data)], []byte("\n")), "", "", errors.New("is not UTF-8 text"))
+	}
+	r := csv.NewReader(bytes.NewReader(data))
+	header, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		return fail(1, "", "", fmt.Errorf("the file is empty: want a first line %s", strings.Join(columns, ",")))
+	}
+	if err != nil {
+		return fail(lineOf(err), "", "", err)
+	}
+	if value, problem := checkHeader(header, columns); problem != nil {
+		return fail(1, "", value, problem)
+	}
+	var rows []Row
+	first := map[string]int{}
+	for {
+		record, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fail(lineOf(err), "", "", err)
+		}
+		line, _ := r.FieldPos(0)
+		if len(rows) == MaxRows {
+			return fail(line, "", "", fmt.Errorf("more than %d rows: split the file", MaxRows))
+		}
+		v := Row{name, line, map[string]string{}}
+		for i, column := range header {
+			v.Value[column] = record[i]
+		}
+		key := v.Value[columns[0]]
+		if at, twice := first[key]; twice {
+			return fail(line, columns[0], key, fmt.Errorf("stands in line %d too", at))
+		}
+		first[key] = line
+		rows = append(rows, v)
+	}
+	if len(rows) == 0 {
+		return fail(1, "", "", errors.New("the file has no rows"))
+	}
+	return rows, nil
+}
+
+// invalidAt is where data stops being UTF-8.
+func invalidAt(data []byte) int {
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return len(data)
+}
+
+// checkHeader refuses a header that does not name each column once. value is
+// the name that is wrong.
+func checkHeader(header, columns []string) (value string, problem error) {
+	seen := map[string]bool{}
+	for _, h := range header {
+		if !slices.Contains(columns, h) {
+			return h, fmt.Errorf("unknown column %.80q: want %s", h, strings.Join(columns, ","))
+		}
+		if seen[h] {
+			return h, fmt.Errorf("column %s stands twice", h)
+		}
+		seen[h] = true
+	}
+	for _, c := range columns {
+		if !seen[c] {
+			return "", fmt.Errorf("column %s is missing: want %s", c, strings.Join(columns, ","))
+		}
+	}
+	return "", nil
+}
+
+// lineOf is the line of an error of the CSV reader.
+func lineOf(err error) int {
+	var p *csv.ParseError
+	if errors.As(err, &p) {
+		return p.Line
+	}
+	return 1
+}
