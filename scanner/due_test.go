@@ -293,6 +293,10 @@ func TestDueUnavailable(t *testing.T) {
 				if err == nil || !errors.Is(err, sum.Overdue) || !sum.Due {
 					t.Fatalf("the pass says %v, %+v", err, sum)
 				}
+				var unproven *chain.UnprovenError
+				if !errors.Is(err, wallet.ErrUnreachable) && !errors.As(err, &unproven) {
+					t.Errorf("%v is nothing that may pass", err)
+				}
 			}
 			if got := h.available("bob", h.coin()); got.Cmp(wallet.NewAmount(1e18+77)) != 0 {
 				t.Errorf("bob has %s", got)
