@@ -21,20 +21,11 @@ import (
 // some blocks beyond to are read as well.
 func (s *Scanner) Rescan(ctx context.Context, from, to uint64) (Summary, error) {
 	st, err := s.begin(ctx)
+	if err == nil {
+		err = s.canRead(st, from, to)
+	}
 	if err != nil {
 		return Summary{}, err
-	}
-	first := base(st.chain) + 1
-	switch {
-	case from < first:
-		return Summary{}, wallet.WithHint(
-			wallet.As(wallet.ErrUsage, "block %d is below the first block of chain %d, %d: what lay on addresses before it is their opening balance", from, s.id, first),
-			"begin at block %d or above", first)
-	case to != 0 && to < from:
-		return Summary{}, wallet.As(wallet.ErrUsage, "blocks %d to %d: want the lower one first", from, to)
-	case from > st.cursor.Head:
-		return Summary{}, wallet.WithHint(wallet.As(wallet.ErrUsage, "block %d was not read for the first time yet: chain %d was read to block %d", from, s.id, st.cursor.Head),
-			"airlock scan reads on from there")
 	}
 	if to == 0 || to > st.cursor.Head {
 		to = st.cursor.Head
@@ -57,6 +48,31 @@ func (s *Scanner) Rescan(ctx context.Context, from, to uint64) (Summary, error) 
 		}
 	}
 	return sum, s.settleAgain(ctx, &sum)
+}
+
+// CheckRescan reports why Rescan would refuse to read these blocks, or nil.
+func (s *Scanner) CheckRescan(ctx context.Context, from, to uint64) error {
+	st, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	return s.canRead(st, from, to)
+}
+
+func (s *Scanner) canRead(st state, from, to uint64) error {
+	first := base(st.chain) + 1
+	switch {
+	case from < first:
+		return wallet.WithHint(
+			wallet.As(wallet.ErrUsage, "block %d is below the first block of chain %d, %d: what lay on addresses before it is their opening balance", from, s.id, first),
+			"begin at block %d or above", first)
+	case to != 0 && to < from:
+		return wallet.As(wallet.ErrUsage, "blocks %d to %d: want the lower one first", from, to)
+	case from > st.cursor.Head:
+		return wallet.WithHint(wallet.As(wallet.ErrUsage, "block %d was not read for the first time yet: chain %d was read to block %d", from, s.id, st.cursor.Head),
+			"airlock scan reads on from there")
+	}
+	return nil
 }
 
 // readOnceMore ends the alarm about blocks that were missed, if these are among
@@ -230,8 +246,8 @@ func (s *Scanner) touched(f *Facts) (list []store.Place) {
 }
 
 // wasOpened reports whether the opening balance of a place was read, even if it
-// was nothing. Those of tokens are not read on deposit addresses, unless a
-// reading again corrects one.
+// was nothing. Those of tokens are not read on deposit addresses that were new,
+// unless a reading again corrects one.
 func (s *Scanner) wasOpened(tx store.Tx, p store.Place) (bool, error) {
 	a, ours, err := store.OurAddress(tx, p.Address)
 	if err != nil || !ours {
@@ -239,6 +255,9 @@ func (s *Scanner) wasOpened(tx store.Tx, p store.Place) (bool, error) {
 	}
 	if p.Asset.IsCoin() || a.Role != wallet.DepositRole {
 		return true, nil
+	}
+	if old, err := store.IsOld(tx, p.Address); err != nil || old {
+		return old, err
 	}
 	_, booked, err := store.EntryByID(tx, openingEntry(p.Asset, p.Address))
 	return booked, err

@@ -281,6 +281,23 @@ func (v *Vault) Watch() *hd.Watch { return v.watch }
 // Address derives the address at a path.
 func (v *Vault) Address(path wallet.Path) (common.Address, error) { return v.watch.Address(path) }
 
+// AddressOf is the address that the vault has at a path: the derived one, or the
+// given one if it is of an imported key. It is zero if that was never imported.
+func (v *Vault) AddressOf(path wallet.Path, claimed common.Address) (common.Address, error) {
+	if !path.Imported {
+		return v.Address(path)
+	}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if v.s == nil {
+		return common.Address{}, ErrClosed
+	}
+	if v.s.imported[claimed] == nil {
+		return common.Address{}, nil
+	}
+	return claimed, nil
+}
+
 // Account is one address of the vault.
 type Account struct {
 	Path    wallet.Path

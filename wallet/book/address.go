@@ -204,7 +204,7 @@ func addAddress(tx store.Tx, a wallet.Address) error {
 
 // AddressFilter says which addresses to list.
 type AddressFilter struct {
-	Role    *wallet.Role // nil for all: payout, gas, treasury, then deposit
+	Role    *wallet.Role // nil for all: payout, gas, treasury, deposit, then external
 	Account string       // House for all
 	From    uint32       // lowest index; only with Role or Account
 	Limit   int          // 0 for all
@@ -223,7 +223,7 @@ func (b *Book) Addresses(ctx context.Context, f AddressFilter) (list []wallet.Ad
 			list = append(list, a)
 			return nil
 		}
-		roles := []wallet.Role{wallet.PayoutRole, wallet.GasRole, wallet.TreasuryRole, wallet.DepositRole}
+		roles := []wallet.Role{wallet.PayoutRole, wallet.GasRole, wallet.TreasuryRole, wallet.DepositRole, wallet.ExternalRole}
 		if f.Role != nil {
 			roles = []wallet.Role{*f.Role}
 		}

@@ -150,7 +150,17 @@ func addToken(tx store.Tx, t wallet.Asset) error {
 		}
 	}
 	// Sweeps empty deposit addresses and scanning saw what came to them; what
-	// the house held of the token before has no other entry.
+	// the house held of the token before has no other entry, nor has what came
+	// to addresses that were in use before.
+	old, err := store.OldAddresses(tx)
+	if err != nil {
+		return err
+	}
+	for _, a := range old {
+		if err := store.MarkUnopened(tx, a, t.ID); err != nil {
+			return err
+		}
+	}
 	for _, role := range wallet.Roles() {
 		if role == wallet.DepositRole {
 			continue

@@ -560,6 +560,27 @@ func TestForeignPaymentOfNothing(t *testing.T) {
 	}
 }
 
+// What an imported key sent is booked and needs no explanation, since nothing is
+// built for it here.
+func TestImportedKeySends(t *testing.T) {
+	h := newHome(t)
+	key := common.Address{0xee}
+	h.update(func(tx store.Tx) error {
+		return store.AddAddress(tx, wallet.Address{Address: key, Role: wallet.ExternalRole, Path: wallet.Path{Role: wallet.ExternalRole, Imported: true}})
+	})
+	h.settle(mined(batch.Item{From: key, To: stranger, Value: wallet.NewAmount(7)}, 50))
+	h.update(func(tx store.Tx) error {
+		list, err := store.Unexplained(tx, chainID)
+		if len(list) != 0 {
+			t.Errorf("%v are to be explained", list)
+		}
+		return err
+	})
+	if got := h.location(key, coin); got != "-200007" {
+		t.Errorf("the key's coin moved by %s", got)
+	}
+}
+
 func TestAcceptWantsAChoice(t *testing.T) {
 	h := newHome(t)
 	a := h.approved("a", coin, 7)

@@ -261,6 +261,13 @@ func (s *settler) again(m wallet.Mined, o *wallet.Outgoing, p *Progress) error {
 // withdrawal still asks for is left for a person, since booking it as anything
 // else would let the withdrawal be paid again.
 func (s *settler) unbound(m wallet.Mined, p *Progress) error {
+	sender, _, err := store.OurAddress(s.tx, m.Slot.Sender)
+	if err != nil {
+		return err
+	}
+	if sender.Path.Imported { // nothing is ever built here for its nonces
+		return s.bookMined(m, nil)
+	}
 	pays, err := s.pays(&m)
 	if err != nil {
 		return err

@@ -69,12 +69,14 @@ func (g *glance) readStore(tx store.Tx) error {
 }
 
 func (g *glance) readCounts(tx store.Tx) (err error) {
-	for _, role := range wallet.Roles() {
-		n, err := store.NextIndex(tx, role)
+	for _, role := range append(wallet.Roles(), wallet.ExternalRole) {
+		n, err := store.CountAddresses(tx, role)
 		if err != nil {
 			return err
 		}
-		g.Addresses[role.String()] = uint64(n)
+		if n > 0 || role != wallet.ExternalRole {
+			g.Addresses[role.String()] = n
+		}
 	}
 	if g.Unopened, err = store.CountUnopened(tx, g.ChainID, CountLimit); err != nil {
 		return err

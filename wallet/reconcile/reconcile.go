@@ -166,12 +166,12 @@ func (c *comparison) begin(tx store.Tx) error {
 	for _, a := range c.assets {
 		c.res.Totals = append(c.res.Totals, Total{Asset: a})
 	}
-	for _, role := range wallet.Roles() {
-		n, err := store.NextIndex(tx, role)
+	for _, role := range append(wallet.Roles(), wallet.ExternalRole) {
+		n, err := store.CountAddresses(tx, role)
 		if err != nil {
 			return err
 		}
-		c.total += uint64(n)
+		c.total += n
 	}
 	return nil
 }

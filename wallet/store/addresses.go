@@ -27,6 +27,23 @@ func AddAddress(tx Tx, a wallet.Address) error {
 		return err
 	}
 	role, index := uint64(a.Role), uint64(a.Path.Index)
+	if a.Path.Imported {
+		n, err := NextIndex(tx, a.Role)
+		if err == nil {
+			err = PutNextIndex(tx, a.Role, n+1)
+		}
+		if err != nil {
+			return err
+		}
+		index = uint64(n)
+	}
+	n, err := CountAddresses(tx, a.Role)
+	if err == nil {
+		err = putNumber(tx, keyOf(tAddrCount, role), n+1)
+	}
+	if err != nil {
+		return err
+	}
 	if err := tx.Put(keyOf(tAddrRole, role, index), a.Address[:]); err != nil {
 		return err
 	}
@@ -66,7 +83,8 @@ func AddressAt(tx Tx, role wallet.Role, index uint32) (rec wallet.Address, ok bo
 }
 
 // EachAddress calls fn for the addresses of a role in the order of their
-// indices, from the given index on, until fn returns Stop.
+// indices, from the given index on, until fn returns Stop. The index of an
+// imported key, which has none in its path, is its place among them here.
 func EachAddress(tx Tx, role wallet.Role, from uint32, fn func(wallet.Address) error) error {
 	r := Range{From: keyOf(tAddrRole, uint64(role), uint64(from)), To: after(keyOf(tAddrRole, uint64(role)))}
 	return eachAddress(tx, r, fn)
@@ -78,7 +96,7 @@ func EachAccountAddress(tx Tx, account string, fn func(wallet.Address) error) er
 }
 
 func eachAddress(tx Tx, r Range, fn func(wallet.Address) error) error {
-	return tx.Scan(r, func(_, raw []byte) error {
+	return tx.Scan(r, func(k, raw []byte) error {
 		rec, ok, err := OurAddress(tx, common.BytesToAddress(raw))
 		if err == nil && !ok {
 			err = fmt.Errorf("store: address %x is in an index only", raw)
@@ -86,12 +104,60 @@ func eachAddress(tx Tx, r Range, fn func(wallet.Address) error) error {
 		if err != nil {
 			return err
 		}
+		if rec.Path.Imported {
+			rec.Path.Index = uint32(number(k[len(k)-8:])) //nolint:gosec // was one
+		}
 		return fn(rec)
 	})
 }
 
-// NextIndex is the lowest index of a role that was never handed out. It is
-// also the number of addresses of that role.
+// CountAddresses is the number of addresses of a role.
+func CountAddresses(tx Tx, role wallet.Role) (uint64, error) {
+	n, _, err := getNumber(tx, keyOf(tAddrCount, uint64(role)))
+	return n, err
+}
+
+// AddOldAddress is AddAddress for one that was in use before: what lay there of
+// the registered tokens is an opening balance too.
+func AddOldAddress(tx Tx, a wallet.Address) error {
+	if err := AddAddress(tx, a); err != nil {
+		return err
+	}
+	if err := mark(tx, keyOf(tAddrOld, a.Address)); err != nil {
+		return err
+	}
+	chains, err := Chains(tx)
+	if err != nil {
+		return err
+	}
+	for _, c := range chains {
+		tokens, err := Tokens(tx, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, t := range tokens {
+			if err := MarkUnopened(tx, a.Address, t.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// IsOld reports whether an address was in use before it was registered.
+func IsOld(tx Tx, a common.Address) (bool, error) { return has(tx, keyOf(tAddrOld, a)) }
+
+// OldAddresses returns those for which IsOld holds.
+func OldAddresses(tx Tx) (list []common.Address, err error) {
+	prefix := keyOf(tAddrOld)
+	err = tx.Scan(under(prefix), func(k, _ []byte) error {
+		list = append(list, common.BytesToAddress(k[len(prefix):]))
+		return nil
+	})
+	return list, err
+}
+
+// NextIndex is the lowest index of a role above all that were handed out.
 func NextIndex(tx Tx, role wallet.Role) (uint32, error) {
 	n, _, err := getNumber(tx, keyOf(tAddrNext, uint64(role)))
 	return uint32(n), err

@@ -22,6 +22,8 @@ const (
 	tAddr       = "addr"       // address -> wallet.Address
 	tAddrRole   = "addr.role"  // role, index -> address
 	tAddrAcct   = "addr.acct"  // account, address role and index -> address
+	tAddrOld    = "addr.old"   // address -> empty: was in use before it was registered
+	tAddrCount  = "addr.count" // role -> number of addresses
 	tAddrOpen   = "addr.open"  // chain, address, contract -> empty: opening balance not yet read
 	tAddrNext   = "addr.next"  // role -> next index
 	tAddrSieve  = "addr.sieve" // first 2 bytes of addresses -> the next 3 bytes of each

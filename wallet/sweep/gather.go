@@ -203,7 +203,7 @@ func (f *facts) page(tx store.Tx, p *Planner, from common.Address) (sources []So
 				return store.Stop
 			}
 			ours, ok, err := store.OurAddress(tx, l.Address)
-			if err != nil || !ok || ours.Role != wallet.DepositRole || ours.Path.Imported {
+			if err != nil || !ok || ours.Role != wallet.DepositRole && !ours.Path.Imported {
 				return err
 			}
 			sources = append(sources, Source{Address: ours, Coin: Holding{Asset: f.coin}})
@@ -239,8 +239,8 @@ func (f *facts) page(tx store.Tx, p *Planner, from common.Address) (sources []So
 	return kept, next, nil
 }
 
-// state reads whether a source may send, and at which nonce. One of which
-// nothing is wanted, or whose slots a discarded batch left, is not of interest.
+// state reads whether a source may send, and at which nonce. An imported key may
+// not: it is of interest for the reason alone. One of which nothing is wanted, or whose slots a discarded batch left, is not of interest.
 func (f *facts) state(tx store.Tx, p *Planner, s *Source) (wanted bool, err error) {
 	if len(s.Tokens) == 0 {
 		if !p.Wants(s.Coin.Asset) {
@@ -248,6 +248,10 @@ func (f *facts) state(tx store.Tx, p *Planner, s *Source) (wanted bool, err erro
 		}
 		// Nothing on chain can make it worth more than the ledger says.
 		s.Problem = p.unworthy(s.Coin.Ledger, wallet.Amount{}, minGas)
+	}
+	if s.Address.Path.Imported {
+		s.Problem = "its key was imported into the vault, which signs for derived ones alone: move it with the wallet that it came from"
+		return true, nil
 	}
 	if s.Problem == "" {
 		if s.Nonce, s.Problem, err = f.nextNonce(tx, s.Address.Address); err != nil {

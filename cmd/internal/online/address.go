@@ -15,7 +15,7 @@ import (
 )
 
 func newAddress(s *Station) *cobra.Command {
-	return cli.Group("address", "Make and list addresses", newAddressNew(s), newAddressList(s))
+	return cli.Group("address", "Make, import and list addresses", newAddressNew(s), newAddressImport(s), newAddressList(s))
 }
 
 // addressRow is an address as programs read it. It has no chain: the key is
@@ -84,7 +84,8 @@ func newAddressList(s *Station) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List addresses",
-		Long: `List addresses: payout, gas, treasury, then deposit addresses, each by index.
+		Long: `List addresses: payout, gas, treasury, deposit, then external ones, whose keys
+were imported, each by index.
 The list ends after --limit rows and says so; --after goes on from an index.`,
 		Example: `  airlock address list --account alice
   airlock address list --role deposit --after 999 --json`,

@@ -34,7 +34,7 @@ type claim struct {
 // wrongRow is an address that is not where the list says.
 type wrongRow struct {
 	claim
-	Derived common.Address `json:"derived"` // what is there
+	Derived common.Address `json:"derived"` // what is there; zero if the key was never imported
 }
 
 type addressCheckRow struct {
@@ -49,7 +49,8 @@ func newAddressCheck(s *Station) *cobra.Command {
 		Use:   "check FILE",
 		Short: "Derive a list of addresses again and compare",
 		Long: `Derive every address of a list again from the vault and compare: an online
-station that was tampered with could hand out addresses of somebody else.
+station that was tampered with could hand out addresses of somebody else. Where
+the path is "imported", the vault must have the key.
 
 The list is what "airlock address list --json" prints, or text in which every
 line has one address and one path between commas, tabs or spaces; a heading,
@@ -95,7 +96,7 @@ func (s *Station) wrongClaims(v *vault.Vault, claims []claim) ([]wrongRow, error
 	progress := s.Progress("addresses", uint64(len(claims)))
 	defer progress.End()
 	for _, c := range claims {
-		derived, err := v.Address(c.Path)
+		derived, err := v.AddressOf(c.Path, c.Address)
 		if err != nil {
 			return nil, err
 		}
@@ -168,6 +169,7 @@ func readTextClaims(raw []byte) ([]claim, error) {
 	for n := 1; lines.Scan(); n++ {
 		line := lines.Text()
 		var address, path string
+		imported := false // or it is an account's name
 		for _, field := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(", \t\r\"", r) }) {
 			switch {
 			case strings.HasPrefix(field, "0x"):
@@ -180,11 +182,16 @@ func readTextClaims(raw []byte) ([]claim, error) {
 					return nil, fmt.Errorf("line %d has two paths", n)
 				}
 				path = field
+			case field == "imported":
+				imported = true
 			}
 		}
 		heading := n == 1 && address == "" && path == "" && !strings.Contains(strings.ToLower(line), "0x")
 		if heading || strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
 			continue
+		}
+		if path == "" && imported {
+			path = "imported"
 		}
 		c, err := newClaim(n, address, path)
 		if err != nil {
@@ -200,9 +207,7 @@ func newClaim(position int, address, path string) (c claim, err error) {
 	if c.Address, err = wallet.ParseAddress(address); err != nil {
 		return c, err
 	}
-	if c.Path, err = wallet.ParsePath(path); err == nil && c.Path.Imported {
-		err = fmt.Errorf("path %q: an imported key is not derived", path)
-	}
+	c.Path, err = wallet.ParsePath(path)
 	return c, err
 }
 
@@ -210,7 +215,11 @@ func printAddressCheck(s *Station, w io.Writer, row addressCheckRow) {
 	if len(row.Wrong) > 0 {
 		t := s.Table(w, "POSITION", "PATH", "IN THE LIST", "IN THE VAULT")
 		for _, r := range row.Wrong {
-			t.Row(r.Position, r.Path, r.Address.Hex(), r.Derived.Hex())
+			there := r.Derived.Hex()
+			if r.Path.Imported {
+				there = "was never imported"
+			}
+			t.Row(r.Position, r.Path, r.Address.Hex(), there)
 		}
 		t.Close()
 		return

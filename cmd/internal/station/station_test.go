@@ -292,6 +292,15 @@ func TestKeystores(t *testing.T) {
 		t.Errorf("accounts %+v", accounts)
 	}
 	b.fails(1, "passphrase", "vault", "import-keystore", b.path("k0"), "--passphrase-file", b.path("pass"), "--keystore-passphrase-file", b.path("wrong"))
+
+	check := func(address string) []string {
+		return []string{"address", "check", b.write("list", address+",imported\n"), "--passphrase-file", b.path("pass")}
+	}
+	b.ok(check(deposit)...)
+	b.fails(3, "1 of 1 addresses", check(payout)...) // derived, and not imported
+	if r := b.run(check(payout)...); !strings.Contains(r.out, "was never imported") {
+		t.Errorf("address check says of a key that is not there: %q", r.out)
+	}
 }
 
 func TestPolicy(t *testing.T) {
