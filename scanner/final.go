@@ -138,7 +138,8 @@ func (s *Scanner) finalNow(ctx context.Context, st state) (stood bool, err error
 // frozen. Transactions of ours that were booked as final stay booked, and are
 // marked as store.Vanished until they are mined again.
 //
-// A quorum of the endpoints must hold the new block. The error is of class
+// A quorum of the endpoints must hold another block above the last that is still
+// there. The error is of class
 // wallet.ErrRefused if no final block changed.
 func (s *Scanner) AcceptFinal(ctx context.Context) (Summary, error) {
 	st, err := s.begin(ctx)
@@ -155,6 +156,9 @@ func (s *Scanner) AcceptFinal(ctx context.Context) (Summary, error) {
 		return s.Pass(ctx)
 	}
 	sum, err := s.acceptFork(ctx, st)
+	if errors.Is(err, errMoved) { // another endpoint said so than those that are asked now
+		return s.Pass(ctx)
+	}
 	if err != nil {
 		return sum, err
 	}
@@ -168,22 +172,17 @@ func (s *Scanner) acceptFork(ctx context.Context, st state) (sum Summary, err er
 	behind := func(n uint64) error {
 		return wallet.WithHint(wallet.As(wallet.ErrUnreachable, "chain %d: an endpoint has no block %d", s.id, n), "wait until it has, then accept again")
 	}
-	final := st.cursor.Final
-	h, err := s.headerAt(ctx, final)
-	if errors.Is(err, ethereum.NotFound) {
-		return sum, behind(final)
+	fork, gone, err := s.forkBelow(ctx, st)
+	if err == nil {
+		_, err = s.left(ctx, gone)
 	}
-	if err != nil {
-		return sum, err
-	}
-	if _, err := s.chain.Agree(ctx, final, h.Hash()); err != nil {
-		return sum, s.unagreed(err, fmt.Sprintf("nothing is undone for block %d", final))
-	}
-	fork, err := s.forkBelow(ctx, st)
-	if errors.Is(err, ethereum.NotFound) {
-		return sum, behind(final)
-	}
-	if err != nil {
+	var d *chain.DisagreementError
+	switch {
+	case errors.Is(err, ethereum.NotFound):
+		return sum, behind(st.cursor.Final)
+	case errors.As(err, &d):
+		return sum, s.unagreed(err, fmt.Sprintf("nothing is undone for block %d", st.cursor.Final))
+	case err != nil:
 		return sum, err
 	}
 	err = s.db.Update(ctx, func(tx store.Tx) error {
@@ -209,9 +208,10 @@ func (s *Scanner) acceptFork(ctx context.Context, st state) (sum Summary, err er
 }
 
 // forkBelow finds the last block below the final one whose hash is known and
-// still the chain's. Far below, where only marks are kept, it may lie below the
-// true fork: then more is undone and read again than left the chain.
-func (s *Scanner) forkBelow(ctx context.Context, st state) (block, error) {
+// still the chain's, and the next one whose hash is known. Far below, where only
+// marks are kept, the first may lie below the true fork: then more is undone and
+// read again than left the chain. It is errMoved if the final block is the same.
+func (s *Scanner) forkBelow(ctx context.Context, st state) (fork, gone block, err error) {
 	var known []block
 	if err := s.db.View(ctx, func(tx store.Tx) error {
 		known = known[:0]
@@ -222,10 +222,10 @@ func (s *Scanner) forkBelow(ctx context.Context, st state) (block, error) {
 			known = append(known, block{n, hash})
 		})
 	}); err != nil {
-		return block{}, err
+		return fork, gone, err
 	}
 	var failed error
-	gone := sort.Search(len(known), func(i int) bool {
+	first := sort.Search(len(known), func(i int) bool {
 		if failed != nil {
 			return true
 		}
@@ -235,12 +235,14 @@ func (s *Scanner) forkBelow(ctx context.Context, st state) (block, error) {
 	})
 	switch {
 	case failed != nil:
-		return block{}, failed
-	case gone == 0:
-		return block{}, wallet.WithHint(fmt.Errorf("chain %d: no block that was read is in the chain any more: %w", s.id, ErrTooDeep),
+		return fork, gone, failed
+	case first == len(known):
+		return fork, gone, fmt.Errorf("chain %d: block %d is still the final one: %w", s.id, st.cursor.Final, errMoved)
+	case first == 0:
+		return fork, gone, wallet.WithHint(fmt.Errorf("chain %d: no block that was read is in the chain any more: %w", s.id, ErrTooDeep),
 			"restore a backup from before the fork, or begin with a new home")
 	}
-	return known[gone-1], nil
+	return known[first-1], known[first], nil
 }
 
 // undoFinal takes back what blocks from the given one on brought for good:

@@ -127,20 +127,26 @@ func (s *Scanner) unagreed(err error, what string) error {
 	return wallet.WithHint(err, "compare the block with other nodes, and remove the endpoint that is wrong from config.toml")
 }
 
-// mayUndo makes sure that a quorum of the endpoints is on the new branch before
-// credits are reversed for it.
+// mayUndo makes sure that a quorum of the endpoints is on another branch above
+// the fork before credits are reversed for it.
 func (s *Scanner) mayUndo(ctx context.Context, c store.Cursor, fork uint64, sum *Summary) error {
 	if fork >= c.Credited {
 		return nil
 	}
-	h, err := s.headerAt(ctx, fork+1)
+	var gone block
+	if err := s.db.View(ctx, func(tx store.Tx) (err error) {
+		if err := s.unmoved(tx, c); err != nil {
+			return err
+		}
+		gone.number, gone.hash, _, err = store.FollowedFrom(tx, s.id, fork+1)
+		return err
+	}); err != nil {
+		return err
+	}
+	votes, err := s.left(ctx, gone)
 	if errors.Is(err, ethereum.NotFound) {
 		return errMoved
 	}
-	if err != nil {
-		return err
-	}
-	votes, err := s.chain.Agree(ctx, fork+1, h.Hash())
 	var d *chain.DisagreementError
 	if errors.As(err, &d) {
 		sum.Unagreed = s.unagreed(err, fmt.Sprintf("block %d, up to which deposits were credited, left the chain; nothing is undone", c.Credited))
@@ -150,4 +156,18 @@ func (s *Scanner) mayUndo(ctx context.Context, c store.Cursor, fork uint64, sum 
 		sum.noteDissent(votes)
 	}
 	return err
+}
+
+// left makes sure that a quorum of the endpoints holds another block than one
+// that was followed. It is errMoved if the endpoint that is asked for it holds
+// the same: one that told otherwise before has no voice by that.
+func (s *Scanner) left(ctx context.Context, was block) (chain.Votes, error) {
+	h, err := s.headerAt(ctx, was.number)
+	if err != nil {
+		return chain.Votes{}, err
+	}
+	if h.Hash() == was.hash {
+		return chain.Votes{}, fmt.Errorf("chain %d: block %d is still %s: %w", s.id, was.number, was.hash, errMoved)
+	}
+	return s.chain.Agree(ctx, was.number, h.Hash())
 }

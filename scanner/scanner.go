@@ -412,7 +412,8 @@ func (s *Scanner) headerAt(ctx context.Context, n uint64) (*types.Header, error)
 }
 
 const (
-	// maxStepItems bounds the transactions and logs that a step holds in memory.
+	// maxStepItems bounds the transactions, logs and moves that a step holds in
+	// memory.
 	maxStepItems = 50_000
 	// maxStepTime bounds what is read again after an interruption, where blocks
 	// come slowly.
@@ -451,7 +452,7 @@ func (s *Scanner) read(ctx context.Context, st *state, to uint64, sum *Summary) 
 		}
 		parent = b.Hash
 		step = append(step, b)
-		items += len(b.Txs)
+		items += len(b.Txs) + len(b.Moves)
 		for i := range b.Txs {
 			items += len(b.Txs[i].Logs)
 		}
@@ -507,8 +508,8 @@ func (s *Scanner) step(ctx context.Context, st *state, blocks []*chain.Block, su
 			return err
 		}
 		// While it catches up, what lies far below what is final need not be
-		// kept for reorgs.
-		if err := s.prune(tx, min(cursor.Head, st.keep)); err != nil {
+		// kept for reorgs. How far that is may be the word of one endpoint.
+		if err := s.prune(tx, min(keepFrom(cursor.Head), st.keep)); err != nil {
 			return err
 		}
 		return store.PutCursor(tx, s.id, cursor)
