@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
@@ -65,7 +66,7 @@ func continued(r store.Round, head uint64, setting int) store.Round {
 		due = r.Began + 1
 	}
 	if head >= due {
-		r.Running, r.Began, r.Next = true, head, common.Address{}
+		r.Running, r.Began, r.Next, r.Last = true, head, common.Address{}, !r.Last
 	}
 	return r
 }
@@ -184,8 +185,12 @@ func (s *Scanner) readPart(tx store.Tx, c store.Cursor) (p part, err error) {
 
 // comparePart compares a part, looks for what explains its differences, and
 // moves the round behind it. If there are too many of them, it stops before the
-// first that was not looked at.
+// first that was not looked at. Every other round prefers the last endpoint: one
+// that hides coin from traces may hide it from balances, too.
 func (s *Scanner) comparePart(ctx context.Context, st state, p *part, searches *int, sum *Summary) error {
+	if p.round.Last {
+		ctx = chain.PreferLast(ctx)
+	}
 	balances, err := s.chain.BalancesAt(ctx, p.places, st.cursor.HeadHash)
 	if err != nil {
 		return &askError{err}
@@ -205,10 +210,10 @@ func (s *Scanner) comparePart(ctx context.Context, st state, p *part, searches *
 			break
 		}
 		if !known {
-			gap = store.Gap{Address: a, Since: min(p.round.Agreed, st.cursor.Final)}
+			gap = store.Gap{Address: a, Since: min(p.round.Floor, st.cursor.Final)}
 		}
 		q := search{Scanner: s, st: st, place: store.Place{Address: a, Asset: wallet.Coin(s.id)}, expected: p.expected[i]}
-		q.begin(min(gap.Since, p.round.Agreed))
+		q.begin(min(gap.Since, p.round.Floor))
 		rest, reason, err := q.explain(ctx, rest, sum)
 		if errors.Is(err, errTooMany) { // the next pass goes on with it
 			p.round.Next = a
@@ -220,7 +225,7 @@ func (s *Scanner) comparePart(ctx context.Context, st state, p *part, searches *
 		left = append(left, difference{gap, rest, reason})
 	}
 	if p.round.Next == (common.Address{}) {
-		p.round.Running, p.round.Agreed = false, p.round.Began
+		p.round.Running, p.round.Floor, p.round.Agreed = false, p.round.Agreed, p.round.Began
 	}
 	return s.db.Update(ctx, func(tx store.Tx) error {
 		if err := s.unmoved(tx, st.cursor); err != nil {
@@ -318,7 +323,7 @@ func (s *Scanner) compareFrom(tx store.Tx, fork uint64) error {
 	if r.Began > fork {
 		r.Running, r.Began = false, fork
 	}
-	r.Agreed, r.Untraced = min(r.Agreed, fork), min(r.Untraced, fork)
+	r.Agreed, r.Floor, r.Untraced = min(r.Agreed, fork), min(r.Floor, fork), min(r.Untraced, fork)
 	if r == was {
 		return nil
 	}

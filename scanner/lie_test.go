@@ -3,10 +3,12 @@ package scanner_test
 import (
 	"encoding/json"
 	"math/big"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/core/types"
 
+	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
 	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
@@ -75,5 +77,43 @@ func TestHeadTooHigh(t *testing.T) {
 	h.ok(h.net.Reorg(t.Context(), 3))
 	h.mine(1)
 	h.pass()
+	h.checkHome()
+}
+
+// TestHiddenEverywhere has the preferred endpoint leave coin out of traces and of
+// balances alike, where the other one cannot trace. A round of comparison that
+// asks the other one finds it, and tells.
+func TestHiddenEverywhere(t *testing.T) {
+	h := newTracedHome(t, three, chaintest.SimulatedOptions{Finality: 1})
+	second := h.second()
+	h.compare = 2
+	h.mine(3)
+	h.pass() // and the next round prefers the first endpoint
+	poor := strings.ToLower(h.address(alice).Hex())
+	h.proxy.Rule(both(
+		faulty.Calls(func([]faulty.Call) []faulty.Call { return nil }),
+		func(r faulty.Request, a *faulty.Answer) {
+			if r.Method == "eth_getBalance" && strings.Contains(string(r.Params[0]), poor) {
+				a.Result = json.RawMessage(`"0x0"`)
+			}
+		}))
+	second.Rule(both(failing("debug_traceBlockByHash", `{"code":-32601,"message":"no"}`), failing("trace_block", `{"code":-32601,"message":"no"}`)))
+	h.split(70, h.address(alice))
+	var found []scanner.Residual
+	for range 4 {
+		h.mine(3)
+		found = append(found, h.try().Unseen...)
+	}
+	h.proxy.Rule(nil)
+	for range 2 { // what it said of what the other one proved is in quarantine till then
+		h.mine(3)
+		h.pass()
+	}
+	if len(found) != 1 || found[0].Address != h.address(alice) || found[0].Amount.Cmp(wallet.NewAmount(70)) != 0 || !found[0].Traced {
+		t.Errorf("found %+v", found)
+	}
+	if left := h.unproven(); len(left) != 0 {
+		t.Errorf("in quarantine: %+v", left)
+	}
 	h.checkHome()
 }

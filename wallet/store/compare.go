@@ -15,6 +15,10 @@ type Round struct {
 	// Agreed is where the last round that ended had begun: no earlier did each
 	// address agree with the books, those excepted that have a Gap.
 	Agreed uint64 `json:"agreed"`
+	// Floor is Agreed of the round before, which other endpoints were asked for.
+	Floor uint64 `json:"floor"`
+	// Last is set for a round that prefers the last endpoint.
+	Last bool `json:"last"`
 	// Untraced is the last block that was read without a trace.
 	Untraced uint64 `json:"untraced"`
 }
