@@ -12,6 +12,7 @@ import (
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
 	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
+	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
 // lieOnce is a node that is on a branch of its own from a height on the first
@@ -116,4 +117,49 @@ func TestHiddenEverywhere(t *testing.T) {
 		t.Errorf("in quarantine: %+v", left)
 	}
 	h.checkHome()
+}
+
+// TestQuarantineIsBounded has a node tell of coin in each block that it never
+// proves. The quarantine gets full, and what comes then is found by comparing.
+func TestQuarantineIsBounded(t *testing.T) {
+	h := newTracedHome(t, three, deep)
+	pass := func() scanner.Summary {
+		sum, err := scanner.New(h.db, h.client, h.net.ChainID(), scanner.Options{Now: now, MaxUnproven: 3, CompareBlocks: -1}).Pass(t.Context())
+		h.ok(err)
+		return sum
+	}
+	pass()
+	h.proxy.Rule(failing("eth_getProof", `{"code":-32000,"message":"missing trie node"}`))
+	for range 4 {
+		h.split(50, h.address(alice), h.address(bob))
+		h.mine(1)
+		if sum := pass(); sum.Unproven != 2 {
+			t.Errorf("%+v", sum)
+		}
+	}
+	list := h.unproven()
+	if len(list) != 3 {
+		t.Errorf("%d in quarantine", len(list))
+	}
+	h.view(func(tx store.Tx) error {
+		round, err := store.ReadRound(tx, h.net.ChainID())
+		if round.Untraced <= list[2].BlockNumber {
+			t.Errorf("block %d counts as the last that nobody traced, one after %d did not fit", round.Untraced, list[2].BlockNumber)
+		}
+		return err
+	})
+	h.proxy.Rule(nil)
+	h.mine(1)
+	h.compare = 1
+	h.pass()
+	h.mine(3)
+	h.pass()
+	for _, who := range []string{"alice", "bob"} {
+		if have := h.available(who, h.coin()); have.Cmp(wallet.NewAmount(100)) != 0 {
+			t.Errorf("%s has %s wei", who, have)
+		}
+	}
+	if left := h.unproven(); len(left) != 0 {
+		t.Errorf("in quarantine: %+v", left)
+	}
 }

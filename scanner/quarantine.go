@@ -98,3 +98,33 @@ func (r *UnknownRow) add(u wallet.UnknownToken) {
 	}
 	r.Blocks, r.Logs, r.Last = r.Blocks+1, r.Logs+u.Logs, u.BlockNumber
 }
+
+// putUnproven puts coin of one block that nobody could prove into quarantine, as
+// long as there is room. What has none is left to the comparison of balances, as
+// if nobody had traced the block: the trace may be a lie about all our addresses
+// in each block.
+func (s *Scanner) putUnproven(tx store.Tx, list []wallet.UnprovenCoin) error {
+	if len(list) == 0 {
+		return nil
+	}
+	have, err := store.CountUnprovenCoins(tx, s.id, s.o.MaxUnproven)
+	if err != nil {
+		return err
+	}
+	for _, u := range list {
+		known, err := store.HasUnprovenCoin(tx, s.id, u.BlockNumber, u.Address)
+		if err != nil {
+			return err
+		}
+		if !known && have >= s.o.MaxUnproven {
+			return s.noteUntraced(tx, u.BlockNumber)
+		}
+		if !known {
+			have++
+		}
+		if err := store.PutUnprovenCoin(tx, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -82,10 +82,8 @@ func (s *Scanner) recordNews(tx store.Tx, f *Facts) (news Facts, err error) {
 			return news, err
 		}
 	}
-	for _, u := range f.Unproven {
-		if err := store.PutUnprovenCoin(tx, u); err != nil {
-			return news, err
-		}
+	if err := s.putUnproven(tx, f.Unproven); err != nil {
+		return news, err
 	}
 	news.Unknown, err = s.recordUnknown(tx, f)
 	return news, err

@@ -60,6 +60,9 @@ type Options struct {
 	// BackupBlocks is how many blocks behind the final one a pass reads again at
 	// most; 0 is 128, below 0 none.
 	BackupBlocks int
+	// MaxUnproven bounds how much coin that could not be proven is kept in
+	// quarantine, by block and address; 0 is 250,000.
+	MaxUnproven int
 }
 
 // Phase is what a pass is at, in words to put before a count.
@@ -91,6 +94,7 @@ func New(db store.DB, c Chain, chainID uint64, o Options) *Scanner {
 	o.Poll = cmp.Or(o.Poll, 4*time.Second)
 	o.FinalityAlarm = cmp.Or(o.FinalityAlarm, wallet.DefaultFinalityAlarm)
 	o.BackupBlocks = cmp.Or(o.BackupBlocks, defaultBackup)
+	o.MaxUnproven = cmp.Or(o.MaxUnproven, 250_000)
 	return &Scanner{db: db, chain: c, id: chainID, o: o}
 }
 
