@@ -101,11 +101,11 @@ func (s *Scanner) missed(tx store.Tx, news *Facts) (list []Found, err error) {
 		if slices.ContainsFunc(news.Unknown, func(u wallet.UnknownToken) bool { return u.Contract == asset.Contract }) {
 			return
 		}
-		var opening wallet.Entry
+		old := false
 		if err == nil {
-			opening, err = lastEntry(tx, openingEntry(asset, at))
+			old, err = s.opensAfter(tx, store.Unopened{Address: at, Asset: asset}, n)
 		}
-		if opening.ID == "" || opening.Block < n {
+		if err == nil && !old {
 			list = append(list, Found{n, kind, id})
 		}
 	}
@@ -122,6 +122,16 @@ func (s *Scanner) missed(tx store.Tx, news *Facts) (list []Found, err error) {
 		return nil, err
 	}
 	return list, s.raiseMissed(tx, "the second reading of final blocks", list)
+}
+
+// opensAfter reports whether what a place got in block n is part of its opening
+// balance, which may not have been read yet.
+func (s *Scanner) opensAfter(tx store.Tx, place store.Unopened, n uint64) (bool, error) {
+	opening, err := lastEntry(tx, openingEntry(place.Asset, place.Address))
+	if err != nil || opening.ID != "" {
+		return opening.Block >= n, err
+	}
+	return store.IsUnopened(tx, place)
 }
 
 // raiseMissed has the alarm stand about what reading missed and something else

@@ -60,3 +60,22 @@ func TestSecondReadingProves(t *testing.T) {
 	}
 	h.checkHome()
 }
+
+// TestSecondReadingOfANewAddress has a block become final in the pass that is to
+// read the opening balance of an address, which holds what that block paid it.
+func TestSecondReadingOfANewAddress(t *testing.T) {
+	h := newTracedHome(t, quick, chaintest.SimulatedOptions{Finality: 4})
+	h.mine(1)
+	h.pass()
+	h.fund(h.late, 700)
+	h.pay(h.late, 30)
+	h.mine(4)
+	h.pass()
+	h.addLate()
+	h.mine(2)
+	if sum := h.pass(); len(sum.Found) != 0 || len(sum.Alarms) != 0 || sum.Deposits != 2 {
+		t.Errorf("%+v", sum)
+	}
+	h.pass()
+	h.checkHome()
+}
