@@ -7,6 +7,8 @@ NPM          := wallet/chain/chaintest/npm
 NPM_DONE     := $(NPM)/node_modules/.package-lock.json
 
 TEST_TIMEOUT := 20m
+SCHEDULES    := 1000
+SEED         := 1
 BENCH_PKGS    = $(shell grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u)
 
 .PHONY: all
@@ -17,11 +19,19 @@ all: build
 build:
 	go build -trimpath -o bin/ ./cmd/airlock ./cmd/airlock-signer
 
-## test: vet and test everything
+## test: vet and test everything, with many schedules
 .PHONY: test
 test: build
 	go vet ./...
 	go test -timeout $(TEST_TIMEOUT) ./...
+
+	$(MAKE) schedules
+
+# In its folder and without a package, go test shows what the test prints.
+## schedules: random schedules of a chain and its followers (SCHEDULES, SEED)
+.PHONY: schedules
+schedules:
+	cd scanner && AIRLOCK_SCHEDULES=$(SCHEDULES) AIRLOCK_SEED=$(SEED) go test -timeout $(TEST_TIMEOUT) -run '^TestSchedules$$'
 
 ## race: test everything under the race detector, which takes its time
 .PHONY: race

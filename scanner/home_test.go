@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"encoding/json"
-	"errors"
 	"math/big"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -79,7 +79,7 @@ func newHome(t *testing.T, f wallet.Finality, o chaintest.SimulatedOptions) *hom
 		ID: net.ChainID(), Coin: wallet.Asset{ID: wallet.Coin(net.ChainID()), Symbol: "ETH", Decimals: 18},
 		GenesisHash: h.client.Genesis(), StartBlock: 1, Finality: f, AddedAt: clock,
 	}
-	h.db, err = bolt.Create(t.Context(), filepath.Join(t.TempDir(), "airlock.db"))
+	h.db, err = bolt.Create(t.Context(), filepath.Join(memory(t), "airlock.db"))
 	h.ok(err)
 	for i, a := range []wallet.Address{
 		{Role: wallet.DepositRole, Account: "alice", Path: wallet.Path{Role: wallet.DepositRole}},
@@ -104,6 +104,22 @@ func newHome(t *testing.T, f wallet.Finality, o chaintest.SimulatedOptions) *hom
 		return store.PutToken(tx, wallet.Asset{ID: h.asset(), Symbol: "GLD", Decimals: 6})
 	})
 	return h
+}
+
+// memory is a folder that is kept in memory where the system has such a place,
+// so that a store in it waits for no disk.
+func memory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "airlock")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // newTracedHome is newHome, where the node is asked for traces.
@@ -581,39 +597,4 @@ func (h *home) readCalls(block *types.Block, ours map[common.Address]bool, insid
 	for _, t := range traces {
 		walk(t.Result, true)
 	}
-}
-
-// mortalDB is a store whose process is killed before or after one of its
-// transactions.
-type mortalDB struct {
-	store.DB
-
-	left int // transactions until then
-}
-
-var errKilled = errors.New("killed")
-
-func (m *mortalDB) die() bool {
-	m.left--
-	return m.left < 0
-}
-
-func (m *mortalDB) View(ctx context.Context, fn func(store.Tx) error) error {
-	if m.die() {
-		return errKilled
-	}
-	return m.DB.View(ctx, fn)
-}
-
-func (m *mortalDB) Update(ctx context.Context, fn func(store.Tx) error) error {
-	if m.die() {
-		return errKilled
-	}
-	if err := m.DB.Update(ctx, fn); err != nil {
-		return err
-	}
-	if m.die() {
-		return errKilled
-	}
-	return nil
 }

@@ -2,12 +2,12 @@ package scanner_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"math/rand/v2"
-	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,29 +15,69 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
-	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
-	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
 // TestSchedules makes random things happen on a chain and to its followers. At
 // the end of each schedule the store must equal an independent reading of the
 // chain. AIRLOCK_SCHEDULES sets how many there are, AIRLOCK_SEED the first.
+//
+// A seed gives the same schedule and the same chain each time. Only what happens
+// at the same time, as answers to several requests do, may come in another order.
 func TestSchedules(t *testing.T) {
-	count, seed := 24, uint64(1)
-	if s := os.Getenv("AIRLOCK_SCHEDULES"); s != "" {
-		count, _ = strconv.Atoi(s)
+	count, first := number(t, "AIRLOCK_SCHEDULES", 24), number(t, "AIRLOCK_SEED", 1)
+	var done tally
+	t.Run("seed", func(t *testing.T) {
+		for seed := first; seed < first+count; seed++ {
+			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+				t.Parallel()
+				runSchedule(t, seed, &done)
+			})
+		}
+	})
+	// To stdout: go test shows it where it is told no package, as in make test.
+	fmt.Printf("seeds %d to %d: %s\n", first, first+count-1, &done)
+}
+
+// number reads a setting of the environment.
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return otherwise
 	}
-	if s := os.Getenv("AIRLOCK_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n == 0 {
+		t.Fatalf("%s=%s: want a positive number", name, s)
 	}
-	for i := range count {
-		seed := seed + uint64(i)
-		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { runSchedule(t, seed) })
+	return n
+}
+
+// tally counts what schedules did.
+type tally struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+func (t *tally) add(what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count == nil {
+		t.count = map[string]int{}
 	}
-	t.Logf("%d schedules", count)
+	t.count[what]++
+}
+
+func (t *tally) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []string
+	for _, what := range slices.Sorted(maps.Keys(t.count)) {
+		list = append(list, fmt.Sprintf("%d %s", t.count[what], what))
+	}
+	return strings.Join(list, ", ")
 }
 
 // finalityDepth is deeper than any reorg of a schedule, and much deeper than
@@ -51,6 +91,7 @@ type schedule struct {
 	*home
 
 	r     *rand.Rand
+	done  *tally
 	split common.Address
 	mover common.Address
 	trace []string
@@ -58,17 +99,19 @@ type schedule struct {
 	top   uint64 // the highest head ever
 }
 
-func runSchedule(t *testing.T, seed uint64) {
+func runSchedule(t *testing.T, seed uint64, done *tally) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	f := []wallet.Finality{{Confirmations: 1}, {Confirmations: 3}, {Tag: "finalized"}, {Tag: "safe"}}[r.IntN(4)]
 	home := newTracedHome
 	if seed%3 == 0 {
 		home = newHome // what contracts pay is found in balances alone
 	}
-	s := &schedule{home: home(t, f, chaintest.SimulatedOptions{Finality: finalityDepth}), r: r}
+	s := &schedule{home: home(t, f, chaintest.SimulatedOptions{Finality: finalityDepth, Seed: seed}), r: r, done: done}
 	t.Cleanup(func() {
+		done.add("schedules")
 		if t.Failed() {
-			t.Logf("seed %d, %s:\n%s", seed, f, strings.Join(s.trace, "\n"))
+			done.add("failed")
+			t.Logf("AIRLOCK_SEED=%d AIRLOCK_SCHEDULES=1, %s:\n%s", seed, f, strings.Join(s.trace, "\n"))
 		}
 	})
 	var err error
@@ -332,6 +375,7 @@ func (s *schedule) reorg() {
 	if s.top > head+maxReorg-depth {
 		return // with what was cut off before, this would be deeper than finality
 	}
+	s.done.add("reorgs")
 	switch how := s.r.IntN(3); {
 	case depth == 0:
 	case how == 0:
@@ -351,6 +395,7 @@ func (s *schedule) reorg() {
 }
 
 func (s *schedule) twoPasses() {
+	s.done.add("pairs of passes")
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
@@ -363,141 +408,8 @@ func (s *schedule) twoPasses() {
 }
 
 func (s *schedule) killedPass() {
+	s.done.add("kills")
 	n := s.r.IntN(14)
 	_, err := s.scanner(&mortalDB{s.db, n}).Pass(s.Context())
 	s.note("pass killed at transaction %d: %v", n, err)
-}
-
-// faultyPass has the node lie, fail or lag during a pass, which may fail.
-func (s *schedule) faultyPass() {
-	name, rule := s.fault()
-	if name == "down" {
-		s.proxy.Down(http.StatusBadGateway)
-	}
-	s.proxy.Rule(rule)
-	_, err := s.scanner(s.db).Pass(s.Context())
-	s.proxy.Rule(nil)
-	s.proxy.Down(0)
-	s.doubt = true
-	s.note("pass with fault %q: %v", name, err)
-}
-
-// lyingPass has the node lie about calls, or not prove balances, in a pass or
-// while all is read again.
-func (s *schedule) lyingPass() {
-	name, rule := s.lie()
-	s.proxy.Rule(rule)
-	read := func() (scanner.Summary, error) { return s.scanner(s.db).Pass(s.Context()) }
-	if s.r.IntN(3) == 0 && s.cursor().Head > s.chain.StartBlock {
-		name += ", again"
-		read = func() (scanner.Summary, error) { return s.scanner(s.db).Rescan(s.Context(), s.chain.StartBlock, 0) }
-	}
-	sum, err := read()
-	s.proxy.Rule(nil)
-	s.dial()
-	s.doubt = true
-	s.note("pass with a lie, %q: %+v, %v", name, sum, err)
-}
-
-func (s *schedule) lie() (string, faulty.Rule) {
-	fail := func(method, fault string) faulty.Rule {
-		return func(r faulty.Request, a *faulty.Answer) {
-			if r.Method == method && s.r.IntN(3) > 0 {
-				a.Result, a.Error = nil, json.RawMessage(fault)
-			}
-		}
-	}
-	switch s.r.IntN(7) {
-	case 0:
-		return "no tracing", fail("debug_traceBlockByHash", `{"code":-32601,"message":"the method debug_traceBlockByHash does not exist"}`)
-	case 1:
-		return "no proofs", fail("eth_getProof", `{"code":-32601,"message":"the method eth_getProof does not exist"}`)
-	case 2:
-		return "no state", fail("eth_getProof", `{"code":-32000,"message":"missing trie node"}`)
-	case 3:
-		return "wrong proofs", func(r faulty.Request, a *faulty.Answer) {
-			if r.Method == "eth_getProof" && s.r.IntN(3) > 0 {
-				a.Result = json.RawMessage(`{"accountProof":["0xc0"]}`)
-			}
-		}
-	case 4:
-		return "a call dropped", faulty.Calls(func(calls []faulty.Call) []faulty.Call { return calls[1:] })
-	case 5:
-		return "a call added", faulty.Calls(func(calls []faulty.Call) []faulty.Call {
-			more := calls[0].With("to", s.someone().Hex())
-			return append(calls, more)
-		})
-	default:
-		return "a value doubled", faulty.Calls(func(calls []faulty.Call) []faulty.Call {
-			calls[0] = calls[0].With("value", "0x7")
-			return calls
-		})
-	}
-}
-
-func (s *schedule) fault() (string, faulty.Rule) {
-	ctx := s.Context()
-	raw := func(result string) faulty.Rule {
-		return func(r faulty.Request, a *faulty.Answer) {
-			if s.r.IntN(2) == 0 && r.Method != "eth_chainId" {
-				a.Result, a.Error = json.RawMessage(result), nil
-			}
-		}
-	}
-	switch s.r.IntN(8) {
-	case 0:
-		return "down", nil
-	case 1:
-		return "null", raw(`null`)
-	case 2:
-		return "empty list", raw(`[]`)
-	case 3:
-		return "empty object", raw(`{}`)
-	case 4:
-		return "dropped log", func(r faulty.Request, a *faulty.Answer) {
-			if r.Method == "eth_getBlockReceipts" {
-				a.Result = []byte(strings.Replace(string(a.Result), `"status":"0x1"`, `"status":"0x0"`, 1))
-			}
-		}
-	case 5: // every block is the one before
-		return "stale block", func(r faulty.Request, a *faulty.Answer) {
-			var n string
-			if len(r.Params) == 0 || json.Unmarshal(r.Params[0], &n) != nil || !strings.HasPrefix(n, "0x") || len(n) > 10 {
-				return
-			}
-			number, err := strconv.ParseUint(n[2:], 16, 64)
-			if err != nil || number == 0 || !strings.HasPrefix(r.Method, "eth_getBlock") {
-				return
-			}
-			args := []any{fmt.Sprintf("0x%x", number-1)}
-			if len(r.Params) > 1 {
-				args = append(args, r.Params[1])
-			}
-			var result json.RawMessage
-			if s.net.Client().Client().CallContext(ctx, &result, r.Method, args...) == nil {
-				a.Result = result
-			}
-		}
-	case 6: // the node is some blocks behind
-		head, err := s.net.Client().BlockNumber(ctx)
-		s.ok(err)
-		lag := fmt.Sprintf("0x%x", head-min(head, uint64(s.r.IntN(5))))
-		return "behind", func(r faulty.Request, a *faulty.Answer) {
-			if len(r.Params) > 1 && string(r.Params[0]) == `"latest"` {
-				var result json.RawMessage
-				if s.net.Client().Client().CallContext(ctx, &result, r.Method, lag, r.Params[1]) == nil {
-					a.Result = result
-				}
-			}
-		}
-	default: // the chain forks under the pass
-		once := sync.Once{}
-		return "fork meanwhile", func(faulty.Request, *faulty.Answer) {
-			once.Do(func() {
-				if head, err := s.net.Client().BlockNumber(ctx); err == nil && head > 8 && s.top <= head {
-					_ = s.net.Reorg(ctx, 1+s.r.IntN(3))
-				}
-			})
-		}
-	}
 }

@@ -3,10 +3,13 @@ package chaintest
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/big"
+	seeded "math/rand/v2"
 	"sync"
 	"time"
 
@@ -60,6 +63,9 @@ type SimulatedOptions struct {
 	// Amsterdam activates that fork, with which plain ether transfers leave a
 	// log (EIP-7708).
 	Amsterdam bool
+	// Seed, unless zero, has the same calls make the same blocks: what is random
+	// in them follows from it, and each is a second younger than its parent.
+	Seed uint64
 }
 
 // Simulated is a go-ethereum node in this process, with the APIs eth, net, web3,
@@ -77,6 +83,9 @@ type Simulated struct {
 	finality int
 	coinbase common.Address
 
+	random io.Reader
+	now    func() time.Time
+
 	build       sync.Mutex // held while the chain is changed
 	clock       time.Duration
 	withdrawals []*types.Withdrawal
@@ -93,7 +102,11 @@ func StartSimulated(o SimulatedOptions) (*Simulated, error) {
 	if o.Finality == 0 {
 		o.Finality = SimulatedFinality
 	}
-	s := &Simulated{finality: o.Finality, coinbase: o.FeeRecipient}
+	s := &Simulated{finality: o.Finality, coinbase: o.FeeRecipient, random: rand.Reader, now: time.Now}
+	if o.Seed != 0 {
+		s.random = seeded.NewChaCha8([32]byte(binary.BigEndian.AppendUint64(make([]byte, 24), o.Seed)))
+		s.now = func() time.Time { return time.Unix(genesisTime, 0) }
+	}
 	s.id = new(big.Int).SetUint64(o.ChainID)
 	s.faucet = newAccount(developerKey)
 	s.mine = s.mineBlocks
@@ -307,7 +320,7 @@ func (s *Simulated) extend(txs []*types.Transaction, only bool) (common.Hash, er
 
 // seal makes a block on top of parent and stores it beside the canonical chain.
 func (s *Simulated) seal(parent *types.Header, txs []*types.Transaction, only bool) (*types.Block, error) {
-	now := uint64(time.Now().Add(s.clock).Unix())
+	now := uint64(s.now().Add(s.clock).Unix())
 	args := &miner.BuildPayloadArgs{
 		Parent:       parent.Hash(),
 		Timestamp:    max(parent.Time+1, now),
@@ -316,7 +329,7 @@ func (s *Simulated) seal(parent *types.Header, txs []*types.Transaction, only bo
 		BeaconRoot:   new(common.Hash),
 	}
 	// Blocks with the same content are to differ.
-	if _, err := rand.Read(args.Random[:]); err != nil {
+	if _, err := io.ReadFull(s.random, args.Random[:]); err != nil {
 		return nil, err
 	}
 	if len(s.withdrawals) > 0 {

@@ -43,6 +43,28 @@ func TestSimulatedGenesis(t *testing.T) {
 	}
 }
 
+// TestSimulatedSeed makes the same chain twice, reorg included, and another one.
+func TestSimulatedSeed(t *testing.T) {
+	hash := func(seed uint64) common.Hash {
+		s := chaintest.NewSimulated(t, chaintest.SimulatedOptions{Seed: seed})
+		_, err := s.Fund(deadline(t), alice, ether)
+		must(t, err)
+		must(t, s.Mine(deadline(t), 2))
+		must(t, s.Reorg(deadline(t), 1))
+		must(t, s.Mine(deadline(t), 1))
+		header, err := s.Client().HeaderByNumber(deadline(t), nil)
+		must(t, err)
+		return header.Hash()
+	}
+	first := hash(1)
+	if again := hash(1); again != first {
+		t.Error("the same seed gave two chains")
+	}
+	if other := hash(2); other == first {
+		t.Error("two seeds gave the same chain")
+	}
+}
+
 func TestSimulatedFinality(t *testing.T) {
 	for _, test := range []struct {
 		finality            int
