@@ -274,12 +274,14 @@ func followScan(ctx context.Context, s *Station) (id uint64, total scanner.Summa
 
 func scanLine(sum scanner.Summary) string {
 	line := fmt.Sprintf("read to block %d: nothing new", sum.To)
-	if sum.Blocks > 0 {
-		line = fmt.Sprintf("read %s, %d to %d", plural(int(sum.Blocks), "block", "blocks"), sum.From, sum.To) //nolint:gosec // a count
+	if n := plural(int(sum.Blocks), "block", "blocks"); sum.Blocks > 0 && sum.From > sum.To { //nolint:gosec // a count
+		line = fmt.Sprintf("read %s again", n)
+	} else if sum.Blocks > 0 {
+		line = fmt.Sprintf("read %s, %d to %d", n, sum.From, sum.To)
 	}
 	line += fmt.Sprintf("; %s seen, %d confirmed", plural(sum.Deposits, "deposit", "deposits"), sum.Confirmed)
 	if sum.Undone > 0 {
-		line += fmt.Sprintf("; %d blocks left the chain and %d deposits with them", sum.Undone, sum.Orphaned)
+		line += fmt.Sprintf("; %s left the chain, %s orphaned", plural(int(sum.Undone), "block", "blocks"), plural(sum.Orphaned, "deposit", "deposits")) //nolint:gosec // a count
 	}
 	return line
 }

@@ -108,3 +108,21 @@ func (r *receiver) counts() (map[string]int, error) {
 	}
 	return n, nil
 }
+
+// of is what was told of a deposit, in order.
+func (r *receiver) of(deposit string) (types []string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen := map[string]bool{}
+	for _, e := range r.events {
+		var d struct{ ID string }
+		if err := json.Unmarshal(e.Data, &d); err != nil {
+			return nil, fmt.Errorf("webhook %q: %w", e.ID, err)
+		}
+		if d.ID == deposit && !seen[e.ID] {
+			seen[e.ID] = true
+			types = append(types, e.Type)
+		}
+	}
+	return types, nil
+}

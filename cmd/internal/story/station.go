@@ -72,6 +72,20 @@ func (s *station) run(ctx context.Context, args ...string) error {
 	return s.explain(err, args, stderr.String())
 }
 
+// say runs a command that must print some words. One that was killed before may
+// have done the work then, and have nothing to say now.
+func (s *station) say(ctx context.Context, words string, args ...string) error {
+	var printed bytes.Buffer
+	out := s.out
+	s.out = io.MultiWriter(out, &printed)
+	err := s.run(ctx, args...)
+	s.out = out
+	if err == nil && s.chaos == nil && !strings.Contains(printed.String(), words) {
+		return fmt.Errorf("%s %s printed %q, want %q in it", filepath.Base(s.program), strings.Join(args, " "), printed.String(), words)
+	}
+	return err
+}
+
 // refuse runs a command that must fail with the given exit code.
 func (s *station) refuse(ctx context.Context, code int, args ...string) error {
 	err := s.run(ctx, args...)

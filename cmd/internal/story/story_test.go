@@ -38,7 +38,21 @@ func TestStory(t *testing.T) {
 		"geth":      func(t testing.TB) chaintest.Network { return chaintest.NewGeth(t, chaintest.GethOptions{}) },
 		"anvil":     func(t testing.TB) chaintest.Network { return chaintest.NewAnvil(t, chaintest.AnvilOptions{}) },
 	} {
-		t.Run(name, func(t *testing.T) { tell(t, start(t), nil) })
+		t.Run(name, func(t *testing.T) { tell(t, story.Run, start(t), nil) })
+	}
+}
+
+// The same reorganisations, with the real programs, on three implementations of
+// a chain; anvil's are those of anvil_reorg. None reaches what the chain calls
+// final: that would be another story, which the scanner's tests tell.
+func TestReorgs(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) chaintest.Network{
+		"simulated": slowToFinalize,
+		// Its first final block is the 32nd, which is not mined here.
+		"geth":  func(t testing.TB) chaintest.Network { return chaintest.NewGeth(t, chaintest.GethOptions{}) },
+		"anvil": func(t testing.TB) chaintest.Network { return chaintest.NewAnvil(t, chaintest.AnvilOptions{Epoch: 16}) },
+	} {
+		t.Run(name, func(t *testing.T) { tell(t, story.Reorgs, start(t), nil) })
 	}
 }
 
@@ -47,19 +61,26 @@ func TestStory(t *testing.T) {
 func TestStoryWithKills(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	tell(t, simulated(t), rand.New(rand.NewPCG(seed, 0)))
+	chaos := rand.New(rand.NewPCG(seed, 0))
+	t.Run("loop", func(t *testing.T) { tell(t, story.Run, simulated(t), chaos) })
+	t.Run("reorgs", func(t *testing.T) { tell(t, story.Reorgs, slowToFinalize(t), chaos) })
 }
 
 func simulated(t testing.TB) chaintest.Network {
 	return chaintest.NewSimulated(t, chaintest.SimulatedOptions{})
 }
 
-func tell(t *testing.T, network chaintest.Network, chaos *rand.Rand) {
+// slowToFinalize is a chain that can replace more blocks than the stories mine.
+func slowToFinalize(t testing.TB) chaintest.Network {
+	return chaintest.NewSimulated(t, chaintest.SimulatedOptions{Finality: 32})
+}
+
+func tell(t *testing.T, tale func(context.Context, story.Options) error, network chaintest.Network, chaos *rand.Rand) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var told bytes.Buffer
-	err := story.Run(ctx, story.Options{
+	err := tale(ctx, story.Options{
 		Network: network, Bin: bin, Dir: t.TempDir(), Out: &told, Chaos: chaos,
 		RequireIsolation: os.Getenv("CI") == "true",
 	})

@@ -29,13 +29,15 @@ type AnvilOptions struct {
 	ChainID uint64
 	// Automine mines a block for every transaction that arrives.
 	Automine bool
+	// Epoch is the number of slots in an epoch, 1 if zero.
+	Epoch int
 	// Args are further arguments for anvil.
 	Args []string
 }
 
-// Anvil is Foundry's anvil. Its epochs have one slot: the safe block is the one
-// before the head and the finalized block the one before that; on a young chain
-// both are the genesis block.
+// Anvil is Foundry's anvil. The safe block is one epoch before the head and the
+// finalized block two: with epochs of one slot, the two blocks before the head.
+// On a young chain both are the genesis block.
 type Anvil struct {
 	endpoint
 
@@ -69,7 +71,7 @@ func (a *Anvil) start(ctx context.Context, program string, o AnvilOptions) error
 	}
 	args := []string{
 		"--host=127.0.0.1", "--port=0", "--chain-id=" + strconv.FormatUint(o.ChainID, 10),
-		"--slots-in-an-epoch=1", "--color=never",
+		"--slots-in-an-epoch=" + strconv.Itoa(max(o.Epoch, 1)), "--color=never",
 	}
 	if !o.Automine {
 		args = append(args, "--no-mining")
