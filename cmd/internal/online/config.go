@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -68,10 +69,29 @@ func readConfig(path string) (*Config, error) {
 	}
 	var c Config
 	dec := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields()
-	if err := dec.Decode(&c); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, tomlError(err))
+	err = dec.Decode(&c)
+	if err != nil {
+		err = tomlError(err)
+	} else {
+		err = c.check()
+	}
+	if err != nil {
+		return nil, wallet.WithHint(fmt.Errorf("%s: %w", path, err), "docs/operations.md shows what it may hold")
 	}
 	return &c, nil
+}
+
+// check refuses what no single setting shows: of two tables of one chain, some
+// settings would come from the one and some from the other.
+func (c *Config) check() error {
+	seen := map[uint64]bool{}
+	for _, chain := range c.Chains {
+		if seen[chain.ID] {
+			return fmt.Errorf("chain %d stands there twice: write all its settings under one [[chain]]", chain.ID)
+		}
+		seen[chain.ID] = true
+	}
+	return nil
 }
 
 // tomlError says where a file is wrong without quoting it: it may hold keys.
@@ -80,14 +100,58 @@ func tomlError(err error) error {
 	if errors.As(err, &strict) && len(strict.Errors) > 0 {
 		e := strict.Errors[0]
 		row, _ := e.Position()
-		return fmt.Errorf("line %d: unknown setting %s", row, strings.Join(e.Key(), "."))
+		return fmt.Errorf("line %d: unknown setting %s", row, settingName(e.Key()))
 	}
 	var decode *toml.DecodeError
 	if errors.As(err, &decode) {
 		row, column := decode.Position()
-		return fmt.Errorf("line %d, column %d: %s", row, column, decode.Error())
+		what := decode.Error()
+		if want := wanted(decode.Key()); want != "" {
+			what = settingName(decode.Key()) + ": want " + want
+		}
+		return fmt.Errorf("line %d, column %d: %s", row, column, what)
 	}
 	return err
+}
+
+// settingName is the name of a setting, unless it is in quotes and may be
+// anything.
+func settingName(key toml.Key) string {
+	name := strings.Join(key, ".")
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_.") != "" {
+		return "in quotes or with strange characters"
+	}
+	return name
+}
+
+// wanted says in people's words what a setting of a chain takes, or nothing if
+// there is none of that name.
+func wanted(key toml.Key) string {
+	if len(key) == 0 {
+		return ""
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[ChainConfig]()) {
+		if name, _, _ := strings.Cut(f.Tag.Get("toml"), ","); name != key[len(key)-1] {
+			continue
+		}
+		t := f.Type
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		switch t.Kind() {
+		case reflect.String:
+			return "text in quotes"
+		case reflect.Bool:
+			return "true or false, without quotes"
+		case reflect.Slice:
+			return `a list of texts: ["…", "…"]`
+		case reflect.Uint32:
+			return "a whole number from 0 to 4294967295, without quotes"
+		default:
+			return "a whole number, without quotes"
+		}
+	}
+	return ""
 }
 
 func (c *Config) encode() ([]byte, error) {
@@ -141,7 +205,7 @@ func (c ChainConfig) urls() ([]string, error) {
 	if c.RPCFile != "" {
 		raw, err := secretfile.ReadSecret(c.RPCFile)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("rpc_file of chain %d: %w", c.ID, err)
 		}
 		for line := range strings.Lines(string(raw)) {
 			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {

@@ -77,7 +77,13 @@ func TestConfig(t *testing.T) {
 		{name: "no file", text: "[[chain]]\nid = 1\nrpc_file = '" + dir + "/no'\n", say: "no such file"},
 		{name: "an unknown setting", text: "[[chain]]\nid = 1\nurl = \"https://SECRET\"\n", say: "line 3: unknown setting chain.url"},
 		{name: "no TOML", text: "[[chain]]\nrpc = https://SECRET\n", say: "line 2, column "},
-		{name: "another type", text: "[[chain]]\nid = \"SECRET\"\n", say: "line 2, column "},
+		{name: "another type", text: "[[chain]]\nid = \"SECRET\"\n", say: "line 2, column 6: chain.id: want a whole number, without quotes"},
+		{name: "below zero", text: "[[chain]]\nid = 1\nbackup_blocks = -1\n", say: "line 3, column 17: chain.backup_blocks: want a whole number from 0 to 4294967295"},
+		{name: "quotes", text: "[[chain]]\nid = 1\ntracing = \"SECRET\"\n", say: "chain.tracing: want true or false"},
+		{name: "no quotes", text: "[[chain]]\nid = 1\nfinality_alarm = 5\n", say: "chain.finality_alarm: want text in quotes"},
+		{name: "no list", text: "[[chain]]\nid = 1\nrpc = \"https://SECRET\"\n", say: "chain.rpc: want a list of texts"},
+		{name: "a key for a setting", text: "[[chain]]\nid = 1\n\"https://SECRET\" = 1\n", say: "line 3: unknown setting in quotes"},
+		{name: "a chain twice", text: "[[chain]]\nid = 1\nrpc = [\"https://a.example\"]\n[[chain]]\nid = 1\nunproven = true\n", say: "chain 1 stands there twice"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), configFile)
@@ -87,6 +93,9 @@ func TestConfig(t *testing.T) {
 			urls, err := urlsIn(path)
 			if c.say != "" && (err == nil || !strings.Contains(err.Error(), c.say) || strings.Contains(err.Error(), "SECRET")) {
 				t.Errorf("error %v, want %q without what the file says", err, c.say)
+			}
+			if strings.Contains(c.say, "line") && wallet.Hint(err) == "" {
+				t.Errorf("%v: without a way out", err)
 			}
 			if !slices.Equal(urls, c.urls) {
 				t.Errorf("URLs %q, want %q", urls, c.urls)
