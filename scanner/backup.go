@@ -103,7 +103,7 @@ func (s *Scanner) missed(tx store.Tx, news *Facts) (list []Found, err error) {
 		}
 		old := false
 		if err == nil {
-			old, err = s.opensAfter(tx, store.Unopened{Address: at, Asset: asset}, n)
+			old, err = s.opensAfter(tx, store.Place{Address: at, Asset: asset}, n)
 		}
 		if err == nil && !old {
 			list = append(list, Found{n, kind, id})
@@ -126,12 +126,11 @@ func (s *Scanner) missed(tx store.Tx, news *Facts) (list []Found, err error) {
 
 // opensAfter reports whether what a place got in block n is part of its opening
 // balance, which may not have been read yet.
-func (s *Scanner) opensAfter(tx store.Tx, place store.Unopened, n uint64) (bool, error) {
-	opening, err := lastEntry(tx, openingEntry(place.Asset, place.Address))
-	if err != nil || opening.ID != "" {
-		return opening.Block >= n, err
+func (s *Scanner) opensAfter(tx store.Tx, at store.Place, n uint64) (bool, error) {
+	if opened, ok, err := store.OpenedAt(tx, at); err != nil || ok {
+		return opened >= n, err
 	}
-	return store.IsUnopened(tx, place)
+	return store.IsUnopened(tx, store.Unopened(at))
 }
 
 // raiseMissed has the alarm stand about what reading missed and something else

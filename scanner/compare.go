@@ -213,7 +213,9 @@ func (s *Scanner) comparePart(ctx context.Context, st state, p *part, searches *
 			gap = store.Gap{Address: a, Since: min(p.round.Floor, st.cursor.Final)}
 		}
 		q := search{Scanner: s, st: st, place: store.Place{Address: a, Asset: wallet.Coin(s.id)}, expected: p.expected[i]}
-		q.begin(min(gap.Since, p.round.Floor))
+		if err := q.begin(ctx, min(gap.Since, p.round.Floor)); err != nil {
+			return err
+		}
 		rest, reason, err := q.explain(ctx, rest, sum)
 		if errors.Is(err, errTooMany) { // the next pass goes on with it
 			p.round.Next = a

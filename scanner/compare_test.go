@@ -823,6 +823,7 @@ func TestCompareOpening(t *testing.T) {
 	h := newUnseenHome(t, three)
 	h.payInside(700, h.late) // before it is ours
 	h.mine(2)
+	h.pass()
 	h.addLate()
 	h.pass()
 	// As if another branch had told of more.

@@ -53,8 +53,15 @@ type search struct {
 }
 
 // begin sets the lowest block to look at.
-func (q *search) begin(floor uint64) {
+func (q *search) begin(ctx context.Context, floor uint64) error {
 	q.floor, q.known = max(floor, base(q.st.chain)), q.st.cursor.Head+1
+	return q.db.View(ctx, func(tx store.Tx) error {
+		opened, ok, err := store.OpenedAt(tx, q.place)
+		if ok && opened >= q.floor {
+			q.floor, q.begun = opened, true
+		}
+		return err
+	})
 }
 
 // explain finds, proves and records what explains a difference at the head, the
@@ -104,7 +111,7 @@ func (q *search) unfounded(ctx context.Context, rest wallet.Amount) error {
 		if err := q.unmoved(tx, q.st.cursor); err != nil {
 			return err
 		}
-		return store.MarkUnopened(tx, q.place.Address, q.place.Asset)
+		return q.unopen(tx, q.place)
 	})
 }
 
@@ -116,11 +123,11 @@ func (q *search) lastChange(ctx context.Context, hi uint64, rest wallet.Amount) 
 	same, other := hi, uint64(0)
 	for step, found := uint64(1), false; !found; step *= 2 {
 		n := same - min(step, same-min(same, q.floor))
-		if n, err = q.read(ctx, n); err != nil {
-			return 0, before, err
-		}
 		if n >= same {
 			return hi + 1, before, nil
+		}
+		if err := q.read(ctx, n); err != nil {
+			return 0, before, err
 		}
 		d, err := q.difference(ctx, n)
 		if err != nil {
@@ -147,11 +154,10 @@ func (q *search) lastChange(ctx context.Context, hi uint64, rest wallet.Amount) 
 	return same, before, nil
 }
 
-// read has the books' changes after block n at hand. It returns a higher block
-// if the books begin there.
-func (q *search) read(ctx context.Context, n uint64) (uint64, error) {
+// read has the books' changes after block n at hand.
+func (q *search) read(ctx context.Context, n uint64) error {
 	if n+1 >= q.known {
-		return max(n, q.floor), nil
+		return nil
 	}
 	var more []store.Change
 	err := q.db.View(ctx, func(tx store.Tx) (err error) {
@@ -161,16 +167,8 @@ func (q *search) read(ctx context.Context, n uint64) (uint64, error) {
 		more, err = store.Changes(tx, q.place, n+1, q.known-1)
 		return err
 	})
-	if err != nil {
-		return 0, err
-	}
 	q.changes, q.known = append(q.changes, more...), n+1
-	for _, c := range more {
-		if c.Opening && c.Block >= q.floor {
-			q.floor, q.begun = c.Block, true
-		}
-	}
-	return max(n, q.floor), nil
+	return err
 }
 
 // difference is by how much the coin on the address differs from the books at a

@@ -38,11 +38,27 @@ type holding struct {
 	nonce   uint64 // of the coin's places
 }
 
+// openBefore opens what it can before new blocks are read, at the last block that
+// was read: all that comes later is a deposit then, even if only a comparison of
+// balances shows it. Where a node has no state of that block any more, or fails,
+// or time is up, open does the rest once the blocks are read.
+func (s *Scanner) openBefore(ctx context.Context, st state, sum *Summary) error {
+	err := s.open(ctx, st, sum)
+	var asked *askError
+	if ctx.Err() == nil && (errors.Is(err, errMore) || errors.As(err, &asked)) {
+		return nil
+	}
+	return err
+}
+
 // open reads and books what lay on addresses before they were watched. It is
 // read at the last block that was read: what lies there, less what the ledger
 // and the records of scanning explain. It returns errMore if that took so long
 // that the next blocks are due.
 func (s *Scanner) open(ctx context.Context, st state, sum *Summary) error {
+	if st.cursor.Head < base(st.chain) { // after a reorg of the start
+		return nil
+	}
 	started, done, total := s.o.Now(), 0, 0
 	for {
 		var list []store.Unopened
@@ -68,7 +84,7 @@ func (s *Scanner) open(ctx context.Context, st state, sum *Summary) error {
 		case errors.Is(err, chain.ErrNoState) || errors.Is(err, ethereum.NotFound):
 			return nil // the endpoint is behind; the next pass asks again
 		case err != nil:
-			return fmt.Errorf("opening balances: %w", err)
+			return &askError{fmt.Errorf("opening balances: %w", err)}
 		}
 		booked := 0
 		err = s.db.Update(ctx, func(tx store.Tx) (err error) {
@@ -151,7 +167,6 @@ func reverted(err error) bool {
 }
 
 // bookOpenings books what nothing explains as opening balances of the house.
-// After a reorg it may be less than was booked before: then the difference is.
 func (s *Scanner) bookOpenings(tx store.Tx, c store.Cursor, holdings []holding) (booked int, err error) {
 	moving, err := store.Unbooked(tx, s.id, c.Head)
 	if err != nil {
@@ -169,28 +184,30 @@ func (s *Scanner) bookOpenings(tx store.Tx, c store.Cursor, holdings []holding) 
 		}
 		rest := wallet.AmountOf(h.balance).Sub(known).Sub(moving[store.Place{Address: h.Address, Asset: h.Asset}])
 		if !rest.IsZero() {
-			if err := s.bookOpening(tx, c, h, rest); err != nil {
+			if err := s.bookOpening(tx, c.Head, store.Place(h.Unopened), rest); err != nil {
 				return 0, err
 			}
 			booked++
 		}
-		if err := s.opened(tx, h); err != nil {
+		if err := s.opened(tx, c.Head, h); err != nil {
 			return 0, err
 		}
 	}
 	return booked, nil
 }
 
-func (s *Scanner) bookOpening(tx store.Tx, c store.Cursor, h holding, amount wallet.Amount) error {
-	id, err := unusedEntry(tx, openingEntry(h.Asset, h.Address))
+// bookOpening books an opening balance, or a correction of one, in the block in
+// which it was read.
+func (s *Scanner) bookOpening(tx store.Tx, block uint64, at store.Place, amount wallet.Amount) error {
+	id, err := unusedEntry(tx, openingEntry(at.Asset, at.Address))
 	if err != nil {
 		return err
 	}
 	return store.Book(tx, wallet.Entry{
-		ID: id, ChainID: s.id, Kind: wallet.EntryOpening, Ref: h.Address.Hex(), Time: s.o.Now().UTC(), Block: c.Head,
-		Postings: wallet.Move(h.Asset, amount,
+		ID: id, ChainID: s.id, Kind: wallet.EntryOpening, Ref: at.Address.Hex(), Time: s.o.Now().UTC(), Block: block,
+		Postings: wallet.Move(at.Asset, amount,
 			wallet.Posting{Location: wallet.Outside, Owner: wallet.House, Book: wallet.Opening},
-			wallet.Posting{Location: h.Address, Owner: wallet.House, Book: wallet.Available}),
+			wallet.Posting{Location: at.Address, Owner: wallet.House, Book: wallet.Available}),
 	})
 }
 
@@ -200,8 +217,8 @@ func openingEntry(asset wallet.AssetID, at common.Address) string {
 
 // opened notes that a place is open. From the coin's on, the nonces of the
 // address are the store's to give out.
-func (s *Scanner) opened(tx store.Tx, h holding) error {
-	if err := store.MarkOpened(tx, h.Unopened); err != nil || !h.Asset.IsCoin() {
+func (s *Scanner) opened(tx store.Tx, block uint64, h holding) error {
+	if err := store.MarkOpened(tx, h.Unopened, block); err != nil || !h.Asset.IsCoin() {
 		return err
 	}
 	if _, known, err := store.NextNonce(tx, s.id, h.Address); err != nil || known {
@@ -213,22 +230,34 @@ func (s *Scanner) opened(tx store.Tx, h holding) error {
 // reopen has the opening balances that were read in blocks from the given one
 // on read again.
 func (s *Scanner) reopen(tx store.Tx, from uint64) error {
-	entries, err := store.EntriesAbove(tx, s.id, from-1)
+	list, err := store.OpenedFrom(tx, s.id, from)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if e.Kind != wallet.EntryOpening {
-			continue
-		}
-		for _, p := range e.Postings {
-			if p.Location == wallet.Outside {
-				continue
-			}
-			if err := store.MarkUnopened(tx, p.Location, p.Asset); err != nil {
-				return err
-			}
+	for _, at := range list {
+		if err := s.unopen(tx, at); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// unopen takes back an opening balance and has it read again.
+func (s *Scanner) unopen(tx store.Tx, at store.Place) error {
+	var booked []wallet.Entry
+	if _, err := unused(openingEntry(at.Asset, at.Address), func(id string) (bool, error) {
+		e, ok, err := store.EntryByID(tx, id)
+		if ok {
+			booked = append(booked, e)
+		}
+		return ok, err
+	}); err != nil {
+		return err
+	}
+	for _, e := range booked {
+		if err := s.reverseEntry(tx, e); err != nil {
+			return err
+		}
+	}
+	return store.MarkUnopened(tx, at.Address, at.Asset)
 }

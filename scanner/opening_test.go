@@ -100,6 +100,7 @@ func TestManyOpenings(t *testing.T) {
 
 // TestOpeningsLetBlocksPass reads so many opening balances that new blocks
 // come: those are read before the rest, at whose head the rest is read then.
+// Each step takes four seconds.
 func TestOpeningsLetBlocksPass(t *testing.T) {
 	h := newHome(t, wallet.Finality{Confirmations: 1}, chaintest.SimulatedOptions{})
 	list := h.crowd(100)
@@ -115,14 +116,14 @@ func TestOpeningsLetBlocksPass(t *testing.T) {
 			if steps++; steps == 3 {
 				h.fund(list[50], 1e9)
 				h.mine(1)
-				clock = clock.Add(time.Minute)
 			}
+			clock = clock.Add(4 * time.Second)
 		},
 	})
 	sum, err := s.Pass(t.Context())
 	h.ok(err)
-	if len(readWith) != 1 || readWith[0] != 3 || sum.Deposits != 1 || sum.Confirmed != 1 {
-		t.Errorf("blocks were read after %v steps, with %+v; want the deposit after 3", readWith, sum)
+	if len(readWith) != 1 || readWith[0] != 6 || sum.Deposits != 1 || sum.Confirmed != 1 {
+		t.Errorf("blocks were read after %v steps, with %+v; want the deposit after 3 steps before the block is known and 3 after", readWith, sum)
 	}
 	h.checkOpened(list)
 	if got := h.available("crowd", h.coin()); got.Cmp(wallet.NewAmount(1e9)) != 0 {

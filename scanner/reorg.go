@@ -280,32 +280,23 @@ func (s *Scanner) undo(tx store.Tx, from, to uint64) (orphaned int, err error) {
 
 // beforeStart keeps of the facts of a block before the start, which is read only
 // after a reorg of the start, what a block after the start held before. The
-// rest was never ours to credit: it is part of opening balances, which are read
-// again.
+// rest was never ours to credit: it is part of opening balances, which are not
+// read before the start is reached again.
 func (s *Scanner) beforeStart(tx store.Tx, f *Facts) (*Facts, error) {
-	kept, rest := Facts{Number: f.Number}, Facts{}
+	kept := Facts{Number: f.Number}
 	for _, d := range f.Deposits {
-		_, known, err := store.Deposit(tx, d.ID)
-		if err != nil {
+		if _, known, err := store.Deposit(tx, d.ID); err != nil {
 			return nil, err
-		}
-		if known {
+		} else if known {
 			kept.Deposits = append(kept.Deposits, d)
-		} else {
-			rest.Deposits = append(rest.Deposits, d)
 		}
 	}
 	for _, m := range f.Mined {
-		_, bound, err := store.OutgoingAt(tx, m.Slot)
-		if err != nil {
+		if _, bound, err := store.OutgoingAt(tx, m.Slot); err != nil {
 			return nil, err
-		}
-		if bound {
+		} else if bound {
 			kept.Mined = append(kept.Mined, m)
-		} else {
-			rest.Mined = append(rest.Mined, m)
 		}
 	}
-	rest.Outflows = f.Outflows
-	return &kept, s.reopenFor(tx, &rest)
+	return &kept, nil
 }

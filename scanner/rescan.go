@@ -1,9 +1,12 @@
 package scanner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -183,15 +186,12 @@ func (s *Scanner) recordAgain(ctx context.Context, anchor uint64, hash common.Ha
 			if facts[i], err = s.resolve(tx, facts[i]); err != nil {
 				return err
 			}
-			news, err := s.recordNews(tx, &facts[i])
+			news, err := s.recordLate(tx, &facts[i])
 			if err != nil {
 				return err
 			}
 			deposits += len(news.Deposits)
 			if err := tell(tx, &news); err != nil {
-				return err
-			}
-			if err := s.reopenFor(tx, &news); err != nil {
 				return err
 			}
 		}
@@ -205,60 +205,41 @@ func (s *Scanner) recordAgain(ctx context.Context, anchor uint64, hash common.Ha
 	return err
 }
 
-// reopenFor has opening balances read again that hold what was now found to be
-// something else.
-func (s *Scanner) reopenFor(tx store.Tx, news *Facts) error {
-	for _, p := range s.touched(news) {
-		opened, err := s.wasOpened(tx, p)
+// recordLate records the facts of a block that was read before. What was not
+// known is part of the opening balances that were read in this block or after
+// it, and is taken out of them.
+func (s *Scanner) recordLate(tx store.Tx, f *Facts) (news Facts, err error) {
+	if len(f.Deposits)+len(f.Mined)+len(f.Outflows) == 0 {
+		return s.recordNews(tx, f)
+	}
+	before, err := store.ChangesIn(tx, s.id, f.Number)
+	if err != nil {
+		return news, err
+	}
+	if news, err = s.recordNews(tx, f); err != nil {
+		return news, err
+	}
+	more, err := store.ChangesIn(tx, s.id, f.Number)
+	if err != nil {
+		return news, err
+	}
+	for at, amount := range before {
+		more[at] = more[at].Sub(amount)
+	}
+	places := slices.SortedFunc(maps.Keys(more), func(a, b store.Place) int {
+		return cmp.Or(a.Address.Cmp(b.Address), a.Asset.Contract.Cmp(b.Asset.Contract))
+	})
+	for _, at := range places {
+		opened, ok, err := store.OpenedAt(tx, at)
 		if err != nil {
-			return err
+			return news, err
 		}
-		if !opened {
+		if !ok || opened < f.Number || more[at].IsZero() {
 			continue
 		}
-		if err := store.MarkUnopened(tx, p.Address, p.Asset); err != nil {
-			return err
+		if err := s.bookOpening(tx, opened, at, more[at].Neg()); err != nil {
+			return news, err
 		}
 	}
-	return nil
-}
-
-// touched are the places between which facts moved value, others' included.
-func (s *Scanner) touched(f *Facts) (list []store.Place) {
-	add := func(asset wallet.AssetID, addresses ...common.Address) {
-		for _, a := range addresses {
-			list = append(list, store.Place{Address: a, Asset: asset})
-		}
-	}
-	for _, d := range f.Deposits {
-		add(d.Asset, d.Address)
-	}
-	for _, m := range f.Mined {
-		add(wallet.Coin(s.id), m.Slot.Sender, m.To)
-		for _, t := range m.Transfers {
-			add(t.Asset, t.From, t.To)
-		}
-	}
-	for _, o := range f.Outflows {
-		add(o.Transfer.Asset, o.Transfer.From, o.Transfer.To)
-	}
-	return list
-}
-
-// wasOpened reports whether the opening balance of a place was read, even if it
-// was nothing. Those of tokens are not read on deposit addresses that were new,
-// unless a reading again corrects one.
-func (s *Scanner) wasOpened(tx store.Tx, p store.Place) (bool, error) {
-	a, ours, err := store.OurAddress(tx, p.Address)
-	if err != nil || !ours {
-		return false, err
-	}
-	if p.Asset.IsCoin() || a.Role != wallet.DepositRole {
-		return true, nil
-	}
-	if old, err := store.IsOld(tx, p.Address); err != nil || old {
-		return old, err
-	}
-	_, booked, err := store.EntryByID(tx, openingEntry(p.Asset, p.Address))
-	return booked, err
+	return news, nil
 }

@@ -283,6 +283,11 @@ func (s *Scanner) pass(ctx context.Context, sum *Summary) error {
 		if err := s.judge(ctx, st, &tags, head, sum); err != nil {
 			return err
 		}
+		if to > st.cursor.Head {
+			if err := s.openBefore(ctx, st, sum); err != nil {
+				return err
+			}
+		}
 		if err := s.read(ctx, &st, to, sum); err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func (d *desk) watch(p wallet.Path) {
 		a := wallet.Address{Address: d.at(p), Path: p, Role: p.Role}
 		d.ok(store.AddAddress(tx, a))
 		d.ok(store.PutNextIndex(tx, p.Role, p.Index+1))
-		return store.MarkOpened(tx, store.Unopened{Address: a.Address, Asset: d.coin})
+		return store.MarkOpened(tx, store.Unopened{Address: a.Address, Asset: d.coin}, 0)
 	})
 }
 

@@ -171,6 +171,9 @@ func PutNextIndex(tx Tx, role wallet.Role, index uint32) error {
 // MarkUnopened notes that the balance which lay on an address before it was
 // watched is still to be read and booked.
 func MarkUnopened(tx Tx, a common.Address, asset wallet.AssetID) error {
+	if err := tx.Delete(keyOf(tAddrSince, asset.ChainID, a, asset.Contract)); err != nil {
+		return err
+	}
 	return mark(tx, keyOf(tAddrOpen, asset.ChainID, a, asset.Contract))
 }
 
@@ -202,7 +205,32 @@ func IsUnopened(tx Tx, u Unopened) (bool, error) {
 	return has(tx, keyOf(tAddrOpen, u.Asset.ChainID, u.Address, u.Asset.Contract))
 }
 
-// MarkOpened notes that an opening balance was booked.
-func MarkOpened(tx Tx, u Unopened) error {
-	return tx.Delete(keyOf(tAddrOpen, u.Asset.ChainID, u.Address, u.Asset.Contract))
+// MarkOpened notes in which block an opening balance was read. It is booked,
+// unless it is nothing.
+func MarkOpened(tx Tx, u Unopened, block uint64) error {
+	if err := tx.Delete(keyOf(tAddrOpen, u.Asset.ChainID, u.Address, u.Asset.Contract)); err != nil {
+		return err
+	}
+	return putNumber(tx, keyOf(tAddrSince, u.Asset.ChainID, u.Address, u.Asset.Contract), block)
+}
+
+// OpenedAt is the block in which the opening balance of a place was read; ok is
+// false if none was.
+func OpenedAt(tx Tx, at Place) (block uint64, ok bool, err error) {
+	return getNumber(tx, keyOf(tAddrSince, at.Asset.ChainID, at.Address, at.Asset.Contract))
+}
+
+// OpenedFrom lists the places whose opening balances were read in blocks from
+// the given one on. It looks at all places.
+func OpenedFrom(tx Tx, chain, block uint64) (list []Place, err error) {
+	prefix := keyOf(tAddrSince, chain)
+	err = tx.Scan(under(prefix), func(k, raw []byte) error {
+		if number(raw) < block {
+			return nil
+		}
+		k = k[len(prefix):]
+		list = append(list, Place{common.BytesToAddress(k[:20]), wallet.Token(chain, common.BytesToAddress(k[20:]))})
+		return nil
+	})
+	return list, err
 }

@@ -76,9 +76,6 @@ func AddressesFrom(tx Tx, from common.Address, limit int) (list []common.Address
 type Change struct {
 	Block  uint64
 	Amount wallet.Amount // signed
-	// Opening is set for an opening balance: it lay there in that block and had
-	// come before.
-	Opening bool
 }
 
 // Changes returns what the blocks from ≤ n ≤ to did to a place of ours, in no
@@ -92,13 +89,33 @@ func Changes(tx Tx, at Place, from, to uint64) (list []Change, err error) {
 	for _, e := range entries {
 		for _, p := range e.Postings {
 			if p.Location == at.Address && p.Asset == at.Asset {
-				list = append(list, Change{e.Block, p.Amount, e.Kind == wallet.EntryOpening})
+				list = append(list, Change{e.Block, p.Amount})
 			}
 		}
 	}
 	return list, unbookedIn(tx, chain, from, to, func(block uint64, p Place, amount wallet.Amount) {
 		if p == at {
-			list = append(list, Change{Block: block, Amount: amount})
+			list = append(list, Change{block, amount})
 		}
+	})
+}
+
+// ChangesIn returns what a block did to each place of ours, as Changes has it.
+func ChangesIn(tx Tx, chain, block uint64) (map[Place]wallet.Amount, error) {
+	sums := map[Place]wallet.Amount{}
+	entries, err := EntriesIn(tx, chain, block)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		for _, p := range e.Postings {
+			if p.Location != wallet.Outside {
+				at := Place{p.Location, p.Asset}
+				sums[at] = sums[at].Add(p.Amount)
+			}
+		}
+	}
+	return sums, unbookedIn(tx, chain, block, block, func(_ uint64, at Place, amount wallet.Amount) {
+		sums[at] = sums[at].Add(amount)
 	})
 }

@@ -43,8 +43,12 @@ func Deposit(tx Tx, id string) (d wallet.Deposit, ok bool, err error) {
 // PendingDeposits returns up to limit deposits of blocks up to and including
 // the given one that are pending, oldest first. No limit if it is 0.
 func PendingDeposits(tx Tx, chain, upTo uint64, limit int) ([]wallet.Deposit, error) {
-	from := keyOf(tDepositPnd, chain)
-	return depositsOf(tx, Range{From: from, To: keyOf(tDepositPnd, chain, upTo+1)}, len(from)+8, limit)
+	return pendingDeposits(tx, chain, 0, upTo, limit)
+}
+
+func pendingDeposits(tx Tx, chain, from, to uint64, limit int) ([]wallet.Deposit, error) {
+	r := Range{From: keyOf(tDepositPnd, chain, from), To: keyOf(tDepositPnd, chain, to+1)}
+	return depositsOf(tx, r, len(r.From), limit)
 }
 
 // DepositsFrom returns all deposits of blocks from the given one on, oldest

@@ -25,6 +25,7 @@ const (
 	tAddrOld    = "addr.old"   // address -> empty: was in use before it was registered
 	tAddrCount  = "addr.count" // role -> number of addresses
 	tAddrOpen   = "addr.open"  // chain, address, contract -> empty: opening balance not yet read
+	tAddrSince  = "addr.at"    // chain, address, contract -> block in which its opening balance was read
 	tAddrNext   = "addr.next"  // role -> next index
 	tAddrSieve  = "addr.sieve" // first 2 bytes of addresses -> the next 3 bytes of each
 	tDeposit    = "dep"        // deposit id -> wallet.Deposit

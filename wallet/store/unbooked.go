@@ -28,14 +28,13 @@ func Unbooked(tx Tx, chain, upTo uint64) (map[Place]wallet.Amount, error) {
 // unbookedIn calls each for what moved in blocks from ≤ n ≤ to.
 func unbookedIn(tx Tx, chain, from, to uint64, each func(block uint64, p Place, amount wallet.Amount)) error {
 	u := unbooked{tx: tx, chain: chain, each: each}
-	pending, err := PendingDeposits(tx, chain, to, 0)
+	pending, err := pendingDeposits(tx, chain, from, to, 0)
 	if err != nil {
 		return err
 	}
 	for _, d := range pending {
-		if u.block = d.BlockNumber; u.block >= from {
-			u.add(d.Address, d.Asset, d.Amount)
-		}
+		u.block = d.BlockNumber
+		u.add(d.Address, d.Asset, d.Amount)
 	}
 	mined, err := UnsettledMined(tx, chain, from, to)
 	if err != nil {
