@@ -2,6 +2,7 @@ package scanner_test
 
 import (
 	"encoding/json"
+	"errors"
 	"math/big"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain"
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
 	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
 	"github.com/airlock-wallet/airlock/wallet/store"
@@ -162,4 +164,42 @@ func TestQuarantineIsBounded(t *testing.T) {
 	if left := h.unproven(); len(left) != 0 {
 		t.Errorf("in quarantine: %+v", left)
 	}
+}
+
+// TestFirstStops has the preferred endpoint stay at a head for ever, as one does
+// that lost its peers: what comes then is read from the other one.
+func TestFirstStops(t *testing.T) {
+	h := newHome(t, three, deep)
+	h.second()
+	h.mine(3)
+	h.pass()
+	reach := h.head()
+	stop, err := json.Marshal(h.headerNow())
+	h.ok(err)
+	h.proxy.Rule(both(faulty.Behind(reach), func(r faulty.Request, a *faulty.Answer) {
+		if r.Method == "eth_getBlockByNumber" && string(r.Params[0]) == `"latest"` {
+			a.Result = stop
+		}
+	}))
+	tx := h.fund(h.address(alice), 1000)
+	h.mine(4)
+	for _, agreed := range []bool{true, false} { // as far as the first one has blocks
+		sum, err := h.scanner(h.db).Pass(t.Context())
+		var d *chain.DisagreementError
+		if errors.As(err, &d) == agreed || sum.To != h.head() {
+			t.Errorf("read to block %d, the second endpoint has %d: %v", sum.To, h.head(), err)
+		}
+	}
+	h.wantStatus(h.deposit(tx, wallet.KindNative, 0), wallet.DepositPending, detected)
+	h.proxy.Rule(nil)
+	h.pass()
+	h.wantStatus(h.deposit(tx, wallet.KindNative, 0), wallet.DepositConfirmed, detected, confirmed)
+	h.checkHome()
+}
+
+func (h *home) headerNow() *types.Header {
+	h.Helper()
+	header, err := h.net.Client().HeaderByNumber(h.Context(), nil)
+	h.ok(err)
+	return header
 }

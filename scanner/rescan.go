@@ -127,9 +127,10 @@ func (s *Scanner) linked(ctx context.Context, from uint64, anchor block, want fu
 	var blocks []*chain.Block
 	var facts []Facts
 	var parent common.Hash
+	items := 0
 	flush := func() error {
 		found, err := s.extract(ctx, blocks)
-		facts, blocks = append(facts, found...), nil
+		facts, blocks, items = append(facts, found...), nil, 0
 		return err
 	}
 	for b, err := range s.chain.Blocks(ctx, from, anchor.number) {
@@ -142,7 +143,8 @@ func (s *Scanner) linked(ctx context.Context, from uint64, anchor block, want fu
 		if parent = b.Hash; !want(b.Number()) {
 			continue
 		}
-		if blocks = append(blocks, b); len(blocks) == s.o.MaxBlocksPerStep {
+		items += itemsOf(b)
+		if blocks = append(blocks, b); len(blocks) == s.o.MaxBlocksPerStep || items > maxStepItems {
 			if err := flush(); err != nil {
 				return nil, err
 			}

@@ -272,7 +272,11 @@ func (s *Scanner) pass(ctx context.Context, sum *Summary) error {
 	if err != nil {
 		return err
 	}
-	to, err := s.compare(ctx, st, head, sum)
+	furthest, err := s.further(ctx, st, head)
+	if err != nil {
+		return err
+	}
+	to, err := s.compare(ctx, st, furthest, sum)
 	if err != nil {
 		return err
 	}
@@ -416,6 +420,20 @@ func (s *Scanner) compare(ctx context.Context, st state, head *types.Header, sum
 	return 0, nil
 }
 
+// further is the head of another endpoint where the preferred one has nothing
+// new and may have stopped. What the other one has is read, and voted on like any
+// block.
+func (s *Scanner) further(ctx context.Context, st state, head *types.Header) (*types.Header, error) {
+	if head.Number.Uint64() > st.cursor.Head {
+		return head, nil
+	}
+	other, err := s.chain.HeaderByNumber(chain.PreferLast(ctx), nil)
+	if err != nil || other.Number.Cmp(head.Number) <= 0 {
+		return head, err
+	}
+	return other, nil
+}
+
 func (s *Scanner) headerAt(ctx context.Context, n uint64) (*types.Header, error) {
 	return s.chain.HeaderByNumber(ctx, new(big.Int).SetUint64(n))
 }
@@ -461,10 +479,7 @@ func (s *Scanner) read(ctx context.Context, st *state, to uint64, sum *Summary) 
 		}
 		parent = b.Hash
 		step = append(step, b)
-		items += len(b.Txs) + len(b.Moves)
-		for i := range b.Txs {
-			items += len(b.Txs[i].Logs)
-		}
+		items += itemsOf(b)
 		if len(step) == s.o.MaxBlocksPerStep || items > maxStepItems || s.o.Now().Sub(begun) > maxStepTime {
 			if err := flush(); err != nil {
 				return err
@@ -473,6 +488,15 @@ func (s *Scanner) read(ctx context.Context, st *state, to uint64, sum *Summary) 
 		s.progress(ReadingBlocks, b.Number()-from+1, to-from+1)
 	}
 	return flush()
+}
+
+// itemsOf counts against maxStepItems.
+func itemsOf(b *chain.Block) int {
+	n := len(b.Txs) + len(b.Moves)
+	for i := range b.Txs {
+		n += len(b.Txs[i].Logs)
+	}
+	return n
 }
 
 // step records what some blocks hold and moves the cursor behind them.
