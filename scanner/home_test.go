@@ -345,6 +345,49 @@ func (h *home) checkHome() {
 	h.checkMarks(want)
 	h.checkMined(want, c)
 	h.checkBalances(head.Hash(), c.Head)
+	h.checkLedger()
+}
+
+// checkLedger makes sure that the postings of every entry sum to nothing per
+// asset, and that balances are the sums of all postings.
+func (h *home) checkLedger() {
+	h.Helper()
+	type account struct {
+		owner string
+		asset wallet.AssetID
+	}
+	sums := map[account]wallet.Balance{}
+	h.view(func(tx store.Tx) error {
+		err := store.Entries(tx, func(e wallet.Entry) error {
+			left := map[wallet.AssetID]wallet.Amount{}
+			for _, p := range e.Postings {
+				left[p.Asset] = left[p.Asset].Add(p.Amount)
+				b := sums[account{p.Owner, p.Asset}]
+				if b == nil {
+					b = wallet.Balance{}
+				}
+				b[p.Book] = b[p.Book].Add(p.Amount)
+				sums[account{p.Owner, p.Asset}] = b
+			}
+			for asset, rest := range left {
+				if !rest.IsZero() {
+					h.Errorf("entry %s makes %s of %s", e.ID, rest, asset)
+				}
+			}
+			return nil
+		})
+		h.ok(err)
+		for a, want := range sums {
+			have, err := store.BalanceOf(tx, a.owner, a.asset)
+			h.ok(err)
+			for book := range want {
+				if have[book].Cmp(want[book]) != 0 {
+					h.Errorf("%s has %s of %s in book %v, its postings sum to %s", a.owner, have[book], a.asset, book, want[book])
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // assets are the coin and the registered tokens.

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
-	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
 )
 
@@ -28,37 +28,56 @@ func (d *dice) IntN(n int) int {
 	return d.r.IntN(n)
 }
 
-// faultyPass has the node lie, fail or lag during a pass, which may fail.
-func (s *schedule) faultyPass() {
-	s.done.add("faults")
-	name, rule := s.fault()
-	if name == "down" {
-		s.proxy.Down(http.StatusBadGateway)
+// bad are the endpoints that do wrong for once.
+func (s *schedule) bad() (string, []*faulty.Proxy) {
+	if s.second == nil {
+		return "the node", []*faulty.Proxy{s.proxy}
 	}
-	s.proxy.Rule(rule)
-	_, err := s.scanner(s.db).Pass(s.Context())
-	s.proxy.Rule(nil)
-	s.proxy.Down(0)
-	s.doubt = true
-	s.note("pass with fault %q: %v", name, err)
+	switch s.r.IntN(3) {
+	case 0:
+		return "both nodes", []*faulty.Proxy{s.proxy, s.second}
+	case 1:
+		return "the first node", []*faulty.Proxy{s.proxy}
+	default:
+		return "the second node", []*faulty.Proxy{s.second}
+	}
 }
 
-// lyingPass has the node lie about calls, or not prove balances, in a pass or
-// while all is read again.
+// faultyPass has nodes lie, fail or lag during a pass, which may fail.
+func (s *schedule) faultyPass() {
+	s.done.add("faults")
+	who, bad := s.bad()
+	name, rule, gate := s.fault()
+	for _, p := range bad {
+		p.Rule(rule)
+		p.Gate(gate)
+	}
+	what, err := s.readBy(s.db)
+	for _, p := range bad {
+		p.Rule(nil)
+		p.Gate(nil)
+	}
+	s.dial() // which forgets who was slow
+	s.doubt = true
+	s.note("%s with %s: %s: %v", what, who, name, err)
+}
+
+// lyingPass has nodes lie about calls, or not prove balances, in a pass or while
+// all is read again.
 func (s *schedule) lyingPass() {
 	s.done.add("lies")
+	who, bad := s.bad()
 	name, rule := s.lie()
-	s.proxy.Rule(rule)
-	read := func() (scanner.Summary, error) { return s.scanner(s.db).Pass(s.Context()) }
-	if s.r.IntN(3) == 0 && s.cursor().Head > s.chain.StartBlock {
-		name += ", again"
-		read = func() (scanner.Summary, error) { return s.scanner(s.db).Rescan(s.Context(), s.chain.StartBlock, 0) }
+	for _, p := range bad {
+		p.Rule(rule)
 	}
-	sum, err := read()
-	s.proxy.Rule(nil)
+	what, err := s.readBy(s.db)
+	for _, p := range bad {
+		p.Rule(nil)
+	}
 	s.dial()
 	s.doubt = true
-	s.note("pass with a lie, %q: %+v, %v", name, sum, err)
+	s.note("%s with %s: %s: %v", what, who, name, err)
 }
 
 func (s *schedule) lie() (string, faulty.Rule) {
@@ -98,7 +117,8 @@ func (s *schedule) lie() (string, faulty.Rule) {
 	}
 }
 
-func (s *schedule) fault() (string, faulty.Rule) {
+// fault is what a node can do wrong that is no lie about calls.
+func (s *schedule) fault() (name string, rule faulty.Rule, gate faulty.Gate) {
 	ctx, d := s.Context(), s.dice()
 	raw := func(result string) faulty.Rule {
 		return func(r faulty.Request, a *faulty.Answer) {
@@ -107,21 +127,54 @@ func (s *schedule) fault() (string, faulty.Rule) {
 			}
 		}
 	}
-	switch s.r.IntN(8) {
+	refuse := func(status int, header http.Header, body string) faulty.Gate {
+		return func([]faulty.Request) *faulty.Refusal {
+			if d.IntN(2) == 0 {
+				return nil
+			}
+			return &faulty.Refusal{Status: status, Header: header, Body: body}
+		}
+	}
+	switch n := s.r.IntN(16); n {
 	case 0:
-		return "down", nil
+		return "down", nil, faulty.MaxBatch(0)
+	case 8:
+		return "down at times", nil, refuse(http.StatusBadGateway, nil, "bad gateway")
+	case 9:
+		return "limited", nil, refuse(http.StatusTooManyRequests, http.Header{"Retry-After": {"0"}}, "slow down")
+	case 10:
+		return "no JSON", nil, refuse(http.StatusOK, nil, "<html>")
+	case 11:
+		return "cut off", nil, func([]faulty.Request) *faulty.Refusal {
+			if d.IntN(3) == 0 {
+				panic(http.ErrAbortHandler)
+			}
+			return nil
+		}
+	case 12:
+		return "late", faulty.Slow(time.Duration(1+s.r.IntN(3)) * time.Millisecond), nil
+	case 13:
+		return "an answer twice", s.twice(d), nil
+	case 14, 15:
+		head, err := s.net.Client().BlockNumber(ctx)
+		s.ok(err)
+		at := head - min(head, uint64(s.r.IntN(5)))
+		if n == 14 {
+			return fmt.Sprintf("has nothing above %d", at), faulty.Behind(at), nil
+		}
+		return fmt.Sprintf("another branch from %d on", at), faulty.Elsewhere(at), nil
 	case 1:
-		return "null", raw(`null`)
+		return "null", raw(`null`), nil
 	case 2:
-		return "empty list", raw(`[]`)
+		return "empty list", raw(`[]`), nil
 	case 3:
-		return "empty object", raw(`{}`)
+		return "empty object", raw(`{}`), nil
 	case 4:
 		return "dropped log", func(r faulty.Request, a *faulty.Answer) {
 			if r.Method == "eth_getBlockReceipts" {
 				a.Result = []byte(strings.Replace(string(a.Result), `"status":"0x1"`, `"status":"0x0"`, 1))
 			}
-		}
+		}, nil
 	case 5: // every block is the one before
 		return "stale block", func(r faulty.Request, a *faulty.Answer) {
 			var n string
@@ -140,7 +193,7 @@ func (s *schedule) fault() (string, faulty.Rule) {
 			if s.net.Client().Client().CallContext(ctx, &result, r.Method, args...) == nil {
 				a.Result = result
 			}
-		}
+		}, nil
 	case 6: // the node is some blocks behind
 		head, err := s.net.Client().BlockNumber(ctx)
 		s.ok(err)
@@ -152,7 +205,7 @@ func (s *schedule) fault() (string, faulty.Rule) {
 					a.Result = result
 				}
 			}
-		}
+		}, nil
 	default: // the chain forks under the pass
 		once, depth := sync.Once{}, 1+s.r.IntN(3)
 		return "fork meanwhile", func(faulty.Request, *faulty.Answer) {
@@ -161,6 +214,21 @@ func (s *schedule) fault() (string, faulty.Rule) {
 					_ = s.net.Reorg(ctx, depth)
 				}
 			})
+		}, nil
+	}
+}
+
+// twice answers a request at times with what the last one of its kind got.
+func (s *schedule) twice(d *dice) faulty.Rule {
+	var mu sync.Mutex
+	last := map[string]json.RawMessage{}
+	return func(r faulty.Request, a *faulty.Answer) {
+		mu.Lock()
+		defer mu.Unlock()
+		before, ok := last[r.Method]
+		last[r.Method] = a.Result
+		if ok && d.IntN(2) == 0 {
+			a.Result = before
 		}
 	}
 }

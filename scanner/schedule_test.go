@@ -2,21 +2,28 @@ package scanner_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain"
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
+	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
@@ -29,14 +36,17 @@ import (
 func TestSchedules(t *testing.T) {
 	count, first := number(t, "AIRLOCK_SCHEDULES", 24), number(t, "AIRLOCK_SEED", 1)
 	var done tally
-	t.Run("seed", func(t *testing.T) {
-		for seed := first; seed < first+count; seed++ {
-			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-				t.Parallel()
-				runSchedule(t, seed, &done)
-			})
-		}
-	})
+	var next atomic.Uint64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) { // t.Parallel would hold all chains until the end
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < count; i = next.Add(1) - 1 {
+				seed := first + i
+				t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { runSchedule(t, seed, &done) })
+			}
+		})
+	}
+	wg.Wait()
 	// To stdout: go test shows it where it is told no package, as in make test.
 	fmt.Printf("seeds %d to %d: %s\n", first, first+count-1, &done)
 }
@@ -90,13 +100,16 @@ const (
 type schedule struct {
 	*home
 
-	r     *rand.Rand
-	done  *tally
-	split common.Address
-	mover common.Address
-	trace []string
-	doubt bool   // a node may have hidden something since all was read again
-	top   uint64 // the highest head ever
+	r      *rand.Rand
+	done   *tally
+	backup int           // scanner.Options.BackupBlocks
+	second *faulty.Proxy // of a second endpoint, nil if there is none
+	split  common.Address
+	mover  common.Address
+	trace  []string
+	doubt  bool   // a node may have hidden something since all was read again
+	past   bool   // an address became ours that may have received something before
+	top    uint64 // the highest head ever
 }
 
 func runSchedule(t *testing.T, seed uint64, done *tally) {
@@ -106,14 +119,21 @@ func runSchedule(t *testing.T, seed uint64, done *tally) {
 	if seed%3 == 0 {
 		home = newHome // what contracts pay is found in balances alone
 	}
-	s := &schedule{home: home(t, f, chaintest.SimulatedOptions{Finality: finalityDepth, Seed: seed}), r: r, done: done}
+	o := chaintest.SimulatedOptions{Finality: finalityDepth, Seed: seed, Amsterdam: r.IntN(4) == 0}
+	s := &schedule{home: home(t, f, o), r: r, done: done, backup: []int{0, 0, 5, -1}[r.IntN(4)]}
 	t.Cleanup(func() {
 		done.add("schedules")
 		if t.Failed() {
 			done.add("failed")
-			t.Logf("AIRLOCK_SEED=%d AIRLOCK_SCHEDULES=1, %s:\n%s", seed, f, strings.Join(s.trace, "\n"))
+			t.Logf("AIRLOCK_SEED=%d AIRLOCK_SCHEDULES=1, %s, Amsterdam: %t, two endpoints: %t, traced: %t, second reading: %d\n%s",
+				seed, f, o.Amsterdam, s.second != nil, s.traced, s.backup, strings.Join(s.trace, "\n"))
 		}
 	})
+	if r.IntN(2) == 0 {
+		s.second = faulty.New(s.net.URL())
+		t.Cleanup(s.second.Close)
+		s.dial()
+	}
 	var err error
 	s.split, err = s.net.Deploy(t.Context(), chaintest.Forwarder)
 	s.ok(err)
@@ -142,8 +162,6 @@ func runSchedule(t *testing.T, seed uint64, done *tally) {
 			s.top = max(s.top, head)
 		}
 	}
-	s.proxy.Rule(nil)
-	s.proxy.Down(0)
 	// The chain that wins is the longest.
 	head, err := s.net.Client().BlockNumber(context.Background())
 	s.ok(err)
@@ -171,6 +189,30 @@ func (s *schedule) again() {
 	s.note("all again: %+v", sum)
 }
 
+// dial is home's, of all endpoints.
+func (s *schedule) dial() {
+	s.Helper()
+	urls := []string{s.proxy.URL}
+	if s.second != nil {
+		urls = append(urls, s.second.URL)
+	}
+	var err error
+	s.client, err = chain.Dial(s.Context(), chain.Options{URLs: urls, Attempts: 1, Backoff: time.Millisecond, Trace: s.traced})
+	s.ok(err)
+	s.Cleanup(s.client.Close)
+}
+
+func (s *schedule) scanner(db store.DB) *scanner.Scanner {
+	return scanner.New(db, s.client, s.net.ChainID(), scanner.Options{Now: now, MaxBlocksPerStep: 4, BackupBlocks: s.backup})
+}
+
+func (s *schedule) pass() scanner.Summary {
+	s.Helper()
+	sum, err := s.scanner(s.db).Pass(s.Context())
+	s.ok(err)
+	return sum
+}
+
 func (s *schedule) note(format string, args ...any) {
 	s.trace = append(s.trace, fmt.Sprintf(format, args...))
 }
@@ -187,7 +229,7 @@ func (s *schedule) someone() common.Address {
 // act makes one thing happen. What a node refuses does not happen.
 func (s *schedule) act() {
 	ctx := s.Context()
-	switch n := s.r.IntN(36); n {
+	switch n := s.r.IntN(38); n {
 	case 0, 1, 2:
 		who, wei := s.anyKey(), s.r.Int64N(3)*1e17
 		_, err := s.net.Fund(ctx, s.address(who), big.NewInt(wei))
@@ -227,6 +269,7 @@ func (s *schedule) act() {
 	case 21:
 		s.note("the late one becomes ours")
 		s.addLate()
+		s.past = true
 	case 14, 15:
 		blocks := 1 + s.r.IntN(3)
 		s.note("mine %d", blocks)
@@ -262,6 +305,8 @@ func (s *schedule) act() {
 		}
 	case 30, 31, 32:
 		s.wildToken()
+	case 33:
+		s.readAgain()
 	default:
 		sum := s.pass()
 		s.note("pass: %+v", sum)
@@ -394,12 +439,18 @@ func (s *schedule) reorg() {
 	}
 }
 
+// twoPasses has two processes read at the same time. One of them is killed at
+// times.
 func (s *schedule) twoPasses() {
 	s.done.add("pairs of passes")
+	second := s.db
+	if s.r.IntN(3) == 0 {
+		second = &mortalDB{s.db, s.r.IntN(20)}
+	}
 	var wg sync.WaitGroup
-	for range 2 {
+	for _, db := range []store.DB{s.db, second} {
 		wg.Go(func() {
-			if _, err := s.scanner(s.db).Pass(s.Context()); err != nil {
+			if _, err := s.scanner(db).Pass(s.Context()); err != nil && !errors.Is(err, errKilled) {
 				s.Errorf("one of two passes: %v", err)
 			}
 		})
@@ -407,9 +458,91 @@ func (s *schedule) twoPasses() {
 	wg.Wait()
 }
 
+// killedPass kills the process that reads, at one of its transactions, or has
+// the disk fail at one of its writes. What was written before is what is there.
 func (s *schedule) killedPass() {
-	s.done.add("kills")
-	n := s.r.IntN(14)
-	_, err := s.scanner(&mortalDB{s.db, n}).Pass(s.Context())
-	s.note("pass killed at transaction %d: %v", n, err)
+	if s.r.IntN(2) == 0 {
+		s.done.add("kills")
+		n := s.r.IntN(20)
+		what, err := s.readBy(&mortalDB{s.db, n})
+		s.note("%s killed at transaction %d: %v", what, n, err)
+		return
+	}
+	s.done.add("failed writes")
+	db := &frailDB{DB: s.db, left: s.r.IntN(1 << s.r.IntN(8))}
+	n := db.left
+	what, err := s.readBy(db)
+	s.note("%s whose disk fails at write %d: %v", what, n, err)
+	if db.hidden || db.failed && !errors.Is(err, errDisk) {
+		s.Errorf("%s passed over that write %d failed: %v", what, n, err)
+	}
+}
+
+// readBy reads on, or at times some blocks again, with a store of its own.
+func (s *schedule) readBy(db store.DB) (what string, err error) {
+	if from, to, ok := s.someBlocks(); ok && s.r.IntN(3) == 0 {
+		_, err := s.scanner(db).Rescan(s.Context(), from, to)
+		return fmt.Sprintf("reading %d to %d again", from, to), err
+	}
+	_, err = s.scanner(db).Pass(s.Context())
+	return "a pass", err
+}
+
+// someBlocks is a range that was read, if there is any.
+func (s *schedule) someBlocks() (from, to uint64, ok bool) {
+	first, head := s.chain.StartBlock, s.cursor().Head
+	if head < first {
+		return 0, 0, false
+	}
+	from = first + s.r.Uint64N(head-first+1)
+	return from, from + s.r.Uint64N(head-from+1), true
+}
+
+// readAgain reads blocks again in which nothing is wrong: nothing changes.
+func (s *schedule) readAgain() {
+	if s.pass().Behind {
+		return
+	}
+	if s.doubt {
+		s.again()
+	}
+	if head := s.cursor().Head; s.past && head >= s.chain.StartBlock {
+		_, err := s.scanner(s.db).Rescan(s.Context(), s.chain.StartBlock, head)
+		s.ok(err)
+		s.past = false
+	}
+	s.pass() // what was found has its opening balance read again
+	from, to, ok := s.someBlocks()
+	if !ok {
+		return
+	}
+	s.done.add("readings again")
+	before := s.dump()
+	sum, err := s.scanner(s.db).Rescan(s.Context(), from, to)
+	s.note("%d to %d again: %+v", from, to, sum)
+	s.ok(err)
+	if after := s.dump(); !maps.Equal(before, after) {
+		for key, value := range before {
+			if after[key] != value {
+				s.Errorf("reading %d to %d again: %q was %s, is %s", from, to, key, value, after[key])
+			}
+		}
+		for key, value := range after {
+			if _, ok := before[key]; !ok {
+				s.Errorf("reading %d to %d again: %q is new: %s", from, to, key, value)
+			}
+		}
+	}
+}
+
+// dump is all that the store holds.
+func (s *schedule) dump() map[string]string {
+	all := map[string]string{}
+	s.view(func(tx store.Tx) error {
+		return tx.Scan(store.Range{}, func(key, value []byte) error {
+			all[string(key)] = string(value)
+			return nil
+		})
+	})
+	return all
 }
