@@ -17,7 +17,7 @@ import (
 const (
 	// MaxOld bounds how many old addresses one call registers, in the one
 	// transaction that all of them or none takes.
-	MaxOld = 10_000
+	MaxOld = 5_000
 	// maxSkip bounds how many indices an old address may leave behind it: a
 	// mistyped one must not use up all that there are.
 	maxSkip = 10_000_000
