@@ -24,7 +24,6 @@ build:
 test: build
 	go vet ./...
 	go test -timeout $(TEST_TIMEOUT) ./...
-
 	$(MAKE) schedules
 
 # In its folder and without a package, go test shows what the test prints.

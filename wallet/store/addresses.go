@@ -171,7 +171,7 @@ func PutNextIndex(tx Tx, role wallet.Role, index uint32) error {
 // MarkUnopened notes that the balance which lay on an address before it was
 // watched is still to be read and booked.
 func MarkUnopened(tx Tx, a common.Address, asset wallet.AssetID) error {
-	if err := tx.Delete(keyOf(tAddrSince, asset.ChainID, a, asset.Contract)); err != nil {
+	if err := forgetOpened(tx, Place{a, asset}); err != nil {
 		return err
 	}
 	return mark(tx, keyOf(tAddrOpen, asset.ChainID, a, asset.Contract))
@@ -211,7 +211,25 @@ func MarkOpened(tx Tx, u Unopened, block uint64) error {
 	if err := tx.Delete(keyOf(tAddrOpen, u.Asset.ChainID, u.Address, u.Asset.Contract)); err != nil {
 		return err
 	}
+	if err := forgetOpened(tx, Place(u)); err != nil {
+		return err
+	}
+	if err := mark(tx, keyOf(tAddrOpenAt, u.Asset.ChainID, block, u.Address, u.Asset.Contract)); err != nil {
+		return err
+	}
 	return putNumber(tx, keyOf(tAddrSince, u.Asset.ChainID, u.Address, u.Asset.Contract), block)
+}
+
+// forgetOpened takes back that a place was opened, if it was.
+func forgetOpened(tx Tx, at Place) error {
+	block, ok, err := OpenedAt(tx, at)
+	if err != nil || !ok {
+		return err
+	}
+	if err := tx.Delete(keyOf(tAddrOpenAt, at.Asset.ChainID, block, at.Address, at.Asset.Contract)); err != nil {
+		return err
+	}
+	return tx.Delete(keyOf(tAddrSince, at.Asset.ChainID, at.Address, at.Asset.Contract))
 }
 
 // OpenedAt is the block in which the opening balance of a place was read; ok is
@@ -221,14 +239,11 @@ func OpenedAt(tx Tx, at Place) (block uint64, ok bool, err error) {
 }
 
 // OpenedFrom lists the places whose opening balances were read in blocks from
-// the given one on. It looks at all places.
+// the given one on, by block.
 func OpenedFrom(tx Tx, chain, block uint64) (list []Place, err error) {
-	prefix := keyOf(tAddrSince, chain)
-	err = tx.Scan(under(prefix), func(k, raw []byte) error {
-		if number(raw) < block {
-			return nil
-		}
-		k = k[len(prefix):]
+	from := keyOf(tAddrOpenAt, chain, block)
+	err = tx.Scan(Range{From: from, To: after(keyOf(tAddrOpenAt, chain))}, func(k, _ []byte) error {
+		k = k[len(from):]
 		list = append(list, Place{common.BytesToAddress(k[:20]), wallet.Token(chain, common.BytesToAddress(k[20:]))})
 		return nil
 	})

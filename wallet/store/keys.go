@@ -26,6 +26,7 @@ const (
 	tAddrCount  = "addr.count" // role -> number of addresses
 	tAddrOpen   = "addr.open"  // chain, address, contract -> empty: opening balance not yet read
 	tAddrSince  = "addr.at"    // chain, address, contract -> block in which its opening balance was read
+	tAddrOpenAt = "addr.at.bl" // chain, that block, address, contract -> empty
 	tAddrNext   = "addr.next"  // role -> next index
 	tAddrSieve  = "addr.sieve" // first 2 bytes of addresses -> the next 3 bytes of each
 	tDeposit    = "dep"        // deposit id -> wallet.Deposit
