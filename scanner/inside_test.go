@@ -250,9 +250,10 @@ func TestProofsOutOfReach(t *testing.T) {
 	h := newTracedHome(t, quick, deep)
 	h.split(50, h.address(alice))
 	h.mine(1)
-	h.proxy.Rule(func(r faulty.Request, _ *faulty.Answer) {
-		if r.Method == "eth_getProof" {
+	h.proxy.Rule(func(r faulty.Request, a *faulty.Answer) {
+		if r.Method == "eth_getProof" { // nor is what was on its way answered
 			h.proxy.Down(503)
+			a.Result, a.Error = nil, json.RawMessage(`{"code":-32005,"message":"limit exceeded"}`)
 		}
 	})
 	if _, err := h.scanner(h.db).Pass(t.Context()); !errors.Is(err, wallet.ErrUnreachable) {
