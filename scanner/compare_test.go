@@ -858,3 +858,32 @@ func TestCompareOff(t *testing.T) {
 		t.Errorf("%+v", sum)
 	}
 }
+
+// TestCompareReward tells the tips of a block from what a contract paid in it,
+// although their proof came late.
+func TestCompareReward(t *testing.T) {
+	h := newUnseenHome(t, quick)
+	h.mine(1)
+	h.pass()
+	h.net.SetFeeRecipient(h.address(alice))
+	h.fund(common.Address{0xee}, 5)
+	h.mine(1)
+	h.fund(common.Address{0xee}, 5)
+	h.payInside(70, h.address(alice))
+	h.mine(1)
+	h.net.SetFeeRecipient(common.Address{0xee})
+	h.proxy.Rule(failing("eth_getProof", `{"code":-32601,"message":"no"}`))
+	h.pass()
+	h.proxy.Rule(nil)
+	h.trace(false)
+	h.mine(1)
+	h.pass()
+	h.checkHome()
+	kinds := map[wallet.DepositKind]int{}
+	for _, d := range h.deposits() {
+		kinds[d.Kind]++
+	}
+	if kinds[wallet.KindReward] != 2 || kinds[wallet.KindInternal] != 1 || len(h.deposits()) != 3 {
+		t.Errorf("%v", kinds)
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/chain"
@@ -239,12 +240,12 @@ func (q *search) prove(ctx context.Context, n uint64, claim wallet.Amount, sum *
 	if err := q.count(5); err != nil {
 		return err
 	}
-	b, parent, err := q.followedBlock(ctx, n)
+	b, h, err := q.followedBlock(ctx, n)
 	if err != nil {
 		return err
 	}
 	var proven [2]wallet.Amount // after the block, and before it
-	for i, hash := range []common.Hash{b.hash, parent} {
+	for i, hash := range []common.Hash{b.hash, h.ParentHash} {
 		account, err := q.chain.Proof(ctx, q.place.Address, hash)
 		if err != nil {
 			return &askError{fmt.Errorf("its balance around block %d cannot be proven: %w", n, err)}
@@ -256,7 +257,13 @@ func (q *search) prove(ctx context.Context, n uint64, claim wallet.Amount, sum *
 	if r.Amount.Cmp(claim) != 0 {
 		return &askError{fmt.Errorf("endpoints say that block %d brought %s wei that were not seen, and %s are proven", n, claim, r.Amount)}
 	}
-	deposits, err := q.recordResidual(ctx, &r)
+	var tips wallet.Amount
+	if h.Coinbase == r.Address {
+		if tips, err = q.tips(ctx, b); err != nil {
+			return err
+		}
+	}
+	deposits, err := q.recordResidual(ctx, &r, tips)
 	if err != nil {
 		return err
 	}
@@ -276,36 +283,49 @@ func (r *Residual) found(chainID uint64) Found {
 	return Found{r.BlockNumber, "deposit", wallet.ResidualID(chainID, r.BlockHash, r.Address)}
 }
 
-// followedBlock is a block of the chain that was read, with its parent's hash.
-// Where its hash is kept no longer, the headers after it must lead to one whose
+// tips is what the transactions of a block paid its fee recipient.
+func (q *search) tips(ctx context.Context, at block) (wallet.Amount, error) {
+	for b, err := range q.chain.Blocks(ctx, at.number, at.number) {
+		switch {
+		case err != nil:
+			return wallet.Amount{}, &askError{fmt.Errorf("block %d: %w", at.number, err)}
+		case b.Hash != at.hash:
+			return wallet.Amount{}, errMoved
+		}
+		return tips(b), nil
+	}
+	return wallet.Amount{}, ctx.Err()
+}
+
+// followedBlock is a block of the chain that was read, with its header. Where its hash is kept no longer, the headers after it must lead to one whose
 // hash is.
-func (q *search) followedBlock(ctx context.Context, n uint64) (b block, parent common.Hash, err error) {
+func (q *search) followedBlock(ctx context.Context, n uint64) (b block, own *types.Header, err error) {
 	at, hash, err := q.followed(ctx, n)
 	if err != nil {
-		return b, parent, err
+		return b, nil, err
 	}
 	last := common.Hash{}
 	for i := n; i <= at; i++ {
 		h, err := q.headerAt(ctx, i)
 		if err != nil {
-			return b, parent, &askError{fmt.Errorf("block %d: %w", i, err)}
+			return b, nil, &askError{fmt.Errorf("block %d: %w", i, err)}
 		}
 		if i == n {
-			b, parent = block{n, h.Hash()}, h.ParentHash
+			b, own = block{n, h.Hash()}, h
 		} else if h.ParentHash != last {
-			return b, parent, errMoved
+			return b, nil, errMoved
 		}
 		last = h.Hash()
 	}
 	if last != hash {
-		return b, parent, errMoved
+		return b, nil, errMoved
 	}
-	return b, parent, nil
+	return b, own, nil
 }
 
 // recordResidual writes what was proven, if nothing was recorded meanwhile for
 // the block and address.
-func (q *search) recordResidual(ctx context.Context, r *Residual) (deposits int, err error) {
+func (q *search) recordResidual(ctx context.Context, r *Residual, tips wallet.Amount) (deposits int, err error) {
 	seen := changeIn(q.changes, r.BlockNumber)
 	err = q.db.Update(ctx, func(tx store.Tx) error {
 		deposits = 0
@@ -328,7 +348,7 @@ func (q *search) recordResidual(ctx context.Context, r *Residual) (deposits int,
 		if err := store.DeleteUnprovenCoin(tx, q.id, r.BlockNumber, r.Address); err != nil {
 			return err
 		}
-		if deposits, err = q.putResidual(tx, *r); err != nil || !r.Traced {
+		if deposits, err = q.putResidual(tx, *r, tips); err != nil || !r.Traced {
 			return err
 		}
 		return q.raiseMissed(tx, "the comparison of balances with the books", []Found{r.found(q.id)})
@@ -337,8 +357,9 @@ func (q *search) recordResidual(ctx context.Context, r *Residual) (deposits int,
 }
 
 // putResidual records what a block brought or took beyond what else is known of
-// it. What was recorded so before, when less or more was known, is replaced.
-func (s *Scanner) putResidual(tx store.Tx, r Residual) (deposits int, err error) {
+// it, the tips as a reward. What was recorded so before, when less or more was
+// known, is replaced.
+func (s *Scanner) putResidual(tx store.Tx, r Residual, tips wallet.Amount) (deposits int, err error) {
 	coin, amount := wallet.Coin(s.id), r.Amount
 	id := wallet.ResidualID(s.id, r.BlockHash, r.Address)
 	old, had, err := store.Deposit(tx, id)
@@ -367,9 +388,33 @@ func (s *Scanner) putResidual(tx store.Tx, r Residual) (deposits int, err error)
 			return 0, err
 		}
 	}
+	account, ours := newLookup(tx, s.id).Ours(r.Address)
+	if !ours {
+		return 0, errMoved
+	}
+	deposit := func(id string, kind wallet.DepositKind, amount wallet.Amount) error {
+		deposits++
+		_, err := s.recordDeposit(tx, wallet.Deposit{
+			ID: id, ChainID: s.id, Account: account, Address: r.Address, Asset: coin, Amount: amount, Kind: kind,
+			BlockNumber: r.BlockNumber, BlockHash: r.BlockHash, Status: wallet.DepositPending, SeenAt: s.o.Now().UTC(),
+		})
+		return err
+	}
+	if reward := wallet.RewardID(s.id, r.BlockHash); tips.Sign() > 0 && amount.Cmp(tips) >= 0 {
+		have, known, err := store.Deposit(tx, reward)
+		if err != nil {
+			return 0, err
+		}
+		if !known || have.Status == wallet.DepositOrphaned {
+			if err := deposit(reward, wallet.KindReward, tips); err != nil {
+				return 0, err
+			}
+			amount = amount.Sub(tips)
+		}
+	}
 	switch amount.Sign() {
 	case 0:
-		return 0, nil
+		return deposits, nil
 	case -1:
 		out.Transfer.Amount = amount.Neg()
 		if booked, err := s.knowsOutflow(tx, out); err != nil {
@@ -379,13 +424,6 @@ func (s *Scanner) putResidual(tx store.Tx, r Residual) (deposits int, err error)
 		}
 		return 0, store.PutOutflow(tx, s.id, out)
 	}
-	account, ours := newLookup(tx, s.id).Ours(r.Address)
-	if !ours {
-		return 0, errMoved
-	}
-	_, err = s.recordDeposit(tx, wallet.Deposit{
-		ID: id, ChainID: s.id, Account: account, Address: r.Address, Asset: coin, Amount: amount, Kind: wallet.KindInternal,
-		BlockNumber: r.BlockNumber, BlockHash: r.BlockHash, Status: wallet.DepositPending, SeenAt: s.o.Now().UTC(),
-	})
-	return 1, err
+	err = deposit(id, wallet.KindInternal, amount)
+	return deposits, err
 }
