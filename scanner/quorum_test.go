@@ -20,20 +20,46 @@ import (
 // join adds endpoints to those that the home asks, after its own.
 func (h *home) join(urls ...string) {
 	h.Helper()
-	client, err := chain.Dial(h.Context(), chain.Options{
-		URLs: append([]string{h.proxy.URL}, urls...), Attempts: 1, Backoff: time.Millisecond, Timeout: 500 * time.Millisecond, Trace: h.traced,
-	})
-	h.ok(err)
-	h.Cleanup(client.Close)
-	h.client = client
+	h.ok(h.joinWith(chain.Options{Attempts: 1}, urls...))
+}
+
+// joinImpatiently is join before one of the endpoints is lost, so that it is
+// not waited for long. All have several attempts: a slow machine is no lost
+// endpoint.
+func (h *home) joinImpatiently(urls ...string) {
+	h.Helper()
+	var err error
+	for range 10 {
+		if err = h.joinWith(chain.Options{Attempts: 10, Timeout: time.Second}, urls...); err == nil {
+			return
+		}
+	}
+	h.Fatal(err)
+}
+
+func (h *home) joinWith(o chain.Options, urls ...string) error {
+	o.URLs, o.Backoff, o.Trace = append([]string{h.proxy.URL}, urls...), time.Millisecond, h.traced
+	client, err := chain.Dial(h.Context(), o)
+	if err == nil {
+		h.Cleanup(client.Close)
+		h.client = client
+	}
+	return err
 }
 
 // second is another endpoint of the same node, which can have faults of its own.
 func (h *home) second() *faulty.Proxy {
 	h.Helper()
+	p := h.another()
+	h.join(p.URL)
+	return p
+}
+
+// another is one more endpoint of the node, that nobody asks yet.
+func (h *home) another() *faulty.Proxy {
+	h.Helper()
 	p := faulty.New(h.net.URL())
 	h.Cleanup(p.Close)
-	h.join(p.URL)
 	return p
 }
 
@@ -49,7 +75,7 @@ func TestWithoutQuorum(t *testing.T) {
 		"is behind":  {rule: faulty.Behind(0), later: true},
 		"is down":    {down: http.StatusBadGateway, later: true},
 		"is limited": {down: http.StatusTooManyRequests, later: true},
-		"is lost":    {rule: faulty.Slow(time.Second), later: true},
+		"is lost":    {down: faulty.Lost, later: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHome(t, three, chaintest.SimulatedOptions{Finality: 3})
@@ -62,6 +88,9 @@ func TestWithoutQuorum(t *testing.T) {
 				t.Fatalf("nothing to compare with: %+v", before)
 			}
 
+			if c.down == faulty.Lost {
+				h.joinImpatiently(second.URL)
+			}
 			second.Rule(c.rule)
 			second.Down(c.down)
 			tx := h.fund(h.address(alice), 1000)
@@ -85,6 +114,7 @@ func TestWithoutQuorum(t *testing.T) {
 
 			second.Rule(nil)
 			second.Down(0)
+			h.join(second.URL)
 			if sum := h.pass(); sum.Confirmed != 1 || sum.Unagreed != nil {
 				t.Errorf("with a quorum again: %+v", sum)
 			}

@@ -36,7 +36,7 @@ type Proxy struct {
 	node string
 	mu   sync.Mutex
 	rule Rule
-	down int // HTTP status instead of any answer; 0 for none
+	down int // HTTP status instead of any answer, or Lost; 0 for none
 	seen map[string]int
 
 	gate    Gate
@@ -57,6 +57,9 @@ func (p *Proxy) Rule(r Rule) {
 	p.rule = r
 }
 
+// Lost, given to Proxy.Down, answers nothing: who asks waits until he gives up.
+const Lost = -1
+
 // Down answers everything with an HTTP status from now on; 0 ends that.
 func (p *Proxy) Down(status int) {
 	p.mu.Lock()
@@ -75,11 +78,15 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	rule, down := p.rule, p.down
 	p.mu.Unlock()
-	if down != 0 {
+	if down > 0 {
 		http.Error(w, http.StatusText(down), down)
 		return
 	}
-	body, err := io.ReadAll(r.Body)
+	body, err := io.ReadAll(r.Body) // without which the server does not see that the client is gone
+	if down == Lost {
+		<-r.Context().Done()
+		return
+	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
