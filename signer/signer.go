@@ -74,24 +74,47 @@ type Service struct {
 // signed now, as far as that can be known without the keys. The error of a
 // refusal is a [*Refused] or a [*batch.Error].
 func (s *Service) Check(ctx context.Context, b *batch.Batch, vault hd.Fingerprint, risks Risks) error {
-	if err := s.decide(ctx, b, vault); err != nil {
-		return err
-	}
-	digest, err := b.HexDigest()
+	seen, err := s.Inspect(ctx, b, vault, risks)
 	if err != nil {
 		return err
 	}
-	return s.Record.View(ctx, func(tx store.Tx) error {
-		_, _, known, err := signedBefore(tx, digest)
-		if err != nil || known {
+	return refused(seen.Refusals...)
+}
+
+// Inspection is what can be known of a batch without the keys.
+type Inspection struct {
+	// Signed says that the very same batch was signed before; then nothing
+	// refuses it but its format, vault and the policy of now.
+	Signed bool
+	// Context is what the policy decided on.
+	Context policy.Context
+	// Refusals are all the reasons why the batch would not be signed, in the
+	// order of the batch.
+	Refusals []Refusal
+}
+
+// Inspect holds a batch against clock, vault, policy and record. The error is
+// about the batch's format, a halted home, a missing policy, or a record that
+// cannot be read; what refuses the batch otherwise is in the inspection.
+func (s *Service) Inspect(ctx context.Context, b *batch.Batch, vault hd.Fingerprint, risks Risks) (*Inspection, error) {
+	if err := s.ready(ctx, b); err != nil {
+		return nil, err
+	}
+	digest, err := b.HexDigest()
+	if err != nil {
+		return nil, err
+	}
+	seen := &Inspection{Context: policy.Context{Now: s.Now()}}
+	seen.Refusals = refusals(b, vault, s.Policy, seen.Context)
+	err = s.Record.View(ctx, func(tx store.Tx) (err error) {
+		if _, _, seen.Signed, err = signedBefore(tx, digest); err != nil || seen.Signed {
 			return err
 		}
 		_, _, list, err := conflicts(tx, b, rowsOf(b), risks)
-		if err != nil {
-			return err
-		}
-		return refused(list...)
+		seen.Refusals = append(seen.Refusals, list...)
+		return err
 	})
+	return seen, err
 }
 
 // Sign signs every rung of every item, on all processors, or nothing. Signing
@@ -151,6 +174,14 @@ func (s *Service) record(ctx context.Context, b *batch.Batch, risks Risks) (entr
 
 // decide is what can be decided without the keys and the record.
 func (s *Service) decide(ctx context.Context, b *batch.Batch, vault hd.Fingerprint) error {
+	if err := s.ready(ctx, b); err != nil {
+		return err
+	}
+	return refused(refusals(b, vault, s.Policy, policy.Context{Now: s.Now()})...)
+}
+
+// ready refuses what no look at vault or record could make right.
+func (s *Service) ready(ctx context.Context, b *batch.Batch) error {
 	if s.Halted != nil {
 		if err := s.Halted(ctx); err != nil {
 			return err
@@ -159,17 +190,14 @@ func (s *Service) decide(ctx context.Context, b *batch.Batch, vault hd.Fingerpri
 	if s.Policy == nil {
 		return wallet.As(wallet.ErrRefused, "there is no policy, and without one nothing is signed")
 	}
-	if err := b.Check(); err != nil {
-		return err
-	}
-	return refused(refusals(b, vault, s.Policy, s.Now())...)
+	return b.Check()
 }
 
 // refusals holds a batch against the clock, the vault and the policy. It is
 // pure.
-func refusals(b *batch.Batch, vault hd.Fingerprint, p *policy.Policy, now time.Time) []Refusal {
+func refusals(b *batch.Batch, vault hd.Fingerprint, p *policy.Policy, known policy.Context) []Refusal {
 	var list []Refusal
-	if !now.Before(b.ExpiresAt) {
+	if now := known.Now; !now.Before(b.ExpiresAt) {
 		list = append(list, Refusal{
 			Rule: RuleExpired, Item: -1, Field: "/expires_at", Value: b.ExpiresAt.Format(time.RFC3339),
 			Why:  fmt.Sprintf("is over: here it is %s", now.UTC().Format(time.RFC3339)),
@@ -183,7 +211,7 @@ func refusals(b *batch.Batch, vault hd.Fingerprint, p *policy.Policy, now time.T
 			Hint: "take the batch to the station that holds its vault",
 		})
 	}
-	for _, v := range p.Evaluate(b, policy.Context{Now: now}) {
+	for _, v := range p.Evaluate(b, known) {
 		list = append(list, Refusal{
 			Rule: RulePolicyPrefix + v.Rule, Item: v.Item, Field: v.Field, Value: v.Value, Why: v.Limit,
 			Hint: "policy check explains the policy; what it forbids is signed nowhere",

@@ -16,10 +16,22 @@ const (
 	IntentWithdrawal IntentKind = "withdrawal"
 	IntentSweep      IntentKind = "sweep"  // deposit address → treasury
 	IntentTopUp      IntentKind = "top-up" // gas address → deposit address
-	IntentRebalance  IntentKind = "rebalance"
-	IntentCancel     IntentKind = "cancel"
-	IntentNoOp       IntentKind = "no-op"
+	// treasury → payout or gas address, and back
+	IntentRebalance IntentKind = "rebalance"
+	// A cancel takes the nonce of something that was signed, a no-op that of
+	// nothing: both send 0 from an address to itself.
+	IntentCancel IntentKind = "cancel"
+	IntentNoOp   IntentKind = "no-op"
 )
+
+// IntentName names an intent; it is unique in a home.
+type IntentName struct {
+	Kind IntentKind `json:"kind"`
+	ID   string     `json:"id"`
+}
+
+// Name is the intent's name.
+func (in *Intent) Name() IntentName { return IntentName{in.Kind, in.ID} }
 
 // Intent is what a transaction serves. It proves nothing by itself: a signer
 // compares it with the transaction's bytes.

@@ -10,9 +10,39 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/batch"
 )
 
-// Context is what a decision depends on beside the batch and the policy.
+// Context is what a decision depends on beside the batch and the policy: what
+// the station's clock and signing record say, and whose signatures the batch
+// carries.
 type Context struct {
 	Now time.Time
+	// Repeated tells, per item, that the same intent was signed before, so that
+	// the limits over time have counted it. nil says that none was.
+	Repeated []bool
+	// Spent is what was signed of the batch's assets before.
+	Spent map[wallet.AssetID]Spent
+	// Paid is what was signed for the batch's recipients before, within the day
+	// that ends now.
+	Paid map[Payee]wallet.Amount
+	// Since tells when the station first saw each of the batch's recipients in
+	// its policy. Who is not in it was not seen before.
+	Since map[common.Address]time.Time
+	// Approvers are those whose approvals of the batch were verified, each once.
+	Approvers []common.Address
+	// Requesters are, per item, those whose signatures of the withdrawal were
+	// verified, each once. nil says that none were.
+	Requesters [][]common.Address
+}
+
+// Spent is what withdrawals of an asset were signed for, in base units, within
+// the day and the seven days that end now.
+type Spent struct {
+	Day, Week wallet.Amount
+}
+
+// Payee is who is paid what.
+type Payee struct {
+	Asset     wallet.AssetID
+	Recipient common.Address
 }
 
 // Violation is one thing that a policy forbids.
@@ -112,8 +142,8 @@ func (v *violations) checkPayments(b *batch.Batch, chain Chain) {
 		case wallet.IntentWithdrawal:
 			v.checkWithdrawal(i, it, chain)
 			totals[it.Intent.Asset] = totals[it.Intent.Asset].Add(it.Intent.Amount)
-		case wallet.IntentSweep:
-			// Also in an open policy: a sweep to nobody's address is no sweep.
+		case wallet.IntentSweep, wallet.IntentRebalance:
+			// Also in an open policy: what goes to nobody's address stays not ours.
 			if it.RecipientPath == "" && (chain.Treasury == common.Address{} || it.Intent.Recipient != chain.Treasury) {
 				v.add("treasury", i, fmt.Sprintf("/items/%d/intent/recipient", i), it.Intent.Recipient,
 					"is neither derived from the vault nor the treasury that the policy pins")

@@ -36,11 +36,12 @@ const (
 	Version      = 1
 )
 
-// The kinds of batch: a batch of withdrawals holds nothing else, a batch of
-// sweeps holds sweeps and the top-ups that they need.
+// The kinds of batch: withdrawals; sweeps and the top-ups that they need;
+// rebalances. Each may hold cancels and no-ops too.
 const (
 	Withdrawals = "withdrawals"
 	Sweep       = "sweep"
+	Rebalance   = "rebalance"
 )
 
 // Bounds of a batch, so that a hostile file is refused before it costs
@@ -49,7 +50,8 @@ const (
 	MaxItems = 20_000
 	MaxRungs = 10
 
-	MaxApprovals = 100
+	MaxApprovals  = 100
+	MaxRequesters = 8 // of an item
 
 	// MaxSize and MaxSignedSize bound the files, in bytes.
 	MaxSize       = 64 << 20
@@ -112,12 +114,26 @@ type Item struct {
 	Gas    uint64         `json:"gas,string"` // limit, MinGas to MaxGas
 	Rungs  []wallet.Fee   `json:"rungs"`      // 1 to MaxRungs, each at least Bump of the one before
 	Intent wallet.Intent  `json:"intent"`
-	// RecipientPath is where the recipient of a sweep or top-up is found in
-	// the vault; empty for withdrawals and for recipients that the policy pins.
+	// RecipientPath is where the recipient of a sweep, top-up or rebalance is
+	// found in the vault; empty for the other kinds and for recipients that the
+	// policy pins.
 	RecipientPath string `json:"recipient_path"`
+	// Replaces is the intent that was signed at this nonce before and that this
+	// item takes the place of: always that of a cancel, never that of a no-op.
+	// It is zero where nothing was signed, or the same was.
+	Replaces wallet.IntentName `json:"replaces,omitzero"`
+	// RequestedBy are signatures of RequestHash by those who asked for the
+	// withdrawal.
+	RequestedBy []Requester `json:"requested_by,omitempty"`
 	// Requires is the position of the item that must be mined before this one
 	// is sent: the top-up of a sweep. It is -1 where there is none.
 	Requires int `json:"requires,string"`
+}
+
+// Requester is an EIP-712 signature of a withdrawal by one who asked for it.
+type Requester struct {
+	Requester common.Address `json:"requester"`
+	Signature hexutil.Bytes  `json:"signature"` // 65 bytes, r ‖ s ‖ v
 }
 
 // Approval is an EIP-712 signature of the batch's digest by one approver.

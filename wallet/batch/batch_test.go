@@ -103,6 +103,30 @@ func sweeps() *Batch {
 	return &b
 }
 
+// rebalances is a batch that moves ether from the payout address to a pinned
+// treasury and from the gas address into the vault's, cancels what was signed
+// for a deposit address, and takes a nonce of the payout address.
+func rebalances() *Batch {
+	b := head(Rebalance)
+	b.Assets = b.Assets[:1]
+	payout, gas, deposit, treasury := addressOf(payoutKey), addressOf(gasKey), addressOf(depositKey), addressOf(testKey(9))
+	move := func(kind wallet.IntentKind, role wallet.Role, from common.Address, nonce uint64, to common.Address, amount wallet.Amount) Item {
+		return Item{
+			From: from, Path: wallet.Path{Role: role}, Nonce: nonce, To: to, Value: amount, Gas: 21000, Rungs: ladder(2), Requires: -1,
+			Intent: wallet.Intent{Kind: kind, ID: fmt.Sprintf("1:%s:%d", from, nonce), Asset: coin, Recipient: to, Amount: amount},
+		}
+	}
+	b.Items = []Item{
+		move(wallet.IntentRebalance, wallet.PayoutRole, payout, 7, treasury, gwei(5)),
+		move(wallet.IntentRebalance, wallet.GasRole, gas, 0, treasury, gwei(1)),
+		move(wallet.IntentCancel, wallet.DepositRole, deposit, 3, deposit, wallet.Amount{}),
+		move(wallet.IntentNoOp, wallet.PayoutRole, payout, 8, payout, wallet.Amount{}),
+	}
+	b.Items[1].RecipientPath = "m/44'/60'/3'/0/0"
+	b.Items[2].Replaces = wallet.IntentName{Kind: wallet.IntentSweep, ID: "1:deposit:3"}
+	return &b
+}
+
 // sign signs every rung of b with the payout key.
 func sign(t testing.TB, b *Batch) *Signed {
 	t.Helper()
@@ -221,6 +245,12 @@ func TestCanonical(t *testing.T) {
 			}
 			for range rapid.IntRange(0, 3).Draw(t, "rungs") {
 				it.Rungs = append(it.Rungs, wallet.Fee{MaxFeePerGas: amount("fee"), MaxPriorityFeePerGas: amount("tip")})
+			}
+			if rapid.Bool().Draw(t, "replaces") {
+				it.Replaces = wallet.IntentName{Kind: wallet.IntentKind(word("replaced")), ID: word("replaced id")}
+			}
+			for range rapid.IntRange(0, 2).Draw(t, "requesters") {
+				it.RequestedBy = append(it.RequestedBy, Requester{address("requester"), rapid.SliceOf(rapid.Byte()).Draw(t, "request signature")})
 			}
 			b.Items = append(b.Items, it)
 		}
@@ -408,6 +438,35 @@ func TestCheck(t *testing.T) {
 			b.Approvals = []Approval{a, a}
 		}, -1, "/approvals/1/approver"},
 		"too many approvals": {withdrawals, func(b *Batch) { b.Approvals = make([]Approval, MaxApprovals+1) }, -1, "/approvals"},
+
+		"requester of a sweep":    {sweeps, func(b *Batch) { b.Items[2].RequestedBy = make([]Requester, 1) }, 2, "/items/2/requested_by"},
+		"too many requesters":     {withdrawals, func(b *Batch) { b.Items[0].RequestedBy = make([]Requester, MaxRequesters+1) }, 0, "/items/0/requested_by"},
+		"short request signature": {withdrawals, func(b *Batch) { b.Items[0].RequestedBy = make([]Requester, 1) }, 0, "/items/0/requested_by/0/signature"},
+		"requester twice": {withdrawals, func(b *Batch) {
+			r := Requester{Requester: other, Signature: make([]byte, 65)}
+			b.Items[0].RequestedBy = []Requester{r, r}
+		}, 0, "/items/0/requested_by/1/requester"},
+
+		"rebalance from deposit":   {rebalances, func(b *Batch) { b.Items[0].Path.Role = wallet.DepositRole }, 0, "/items/0/path"},
+		"rebalance to payout":      {rebalances, func(b *Batch) { b.Items[1].RecipientPath = "m/44'/60'/1'/0/0" }, 1, "/items/1/recipient_path"},
+		"treasury to nobody":       {rebalances, func(b *Batch) { b.Items[0].Path.Role = wallet.TreasuryRole }, 0, "/items/0/recipient_path"},
+		"treasury to treasury":     {rebalances, func(b *Batch) { b.Items[1].Path.Role = wallet.TreasuryRole }, 1, "/items/1/recipient_path"},
+		"rebalance as withdrawals": {rebalances, func(b *Batch) { b.Kind = Withdrawals }, 0, "/items/0/intent/kind"},
+		"cancel to another":        {rebalances, func(b *Batch) { b.Items[2].To, b.Items[2].Intent.Recipient = other, other }, 2, "/items/2/intent/recipient"},
+		"cancel pays another":      {rebalances, func(b *Batch) { b.Items[2].To = other }, 2, "/items/2/to"},
+		"cancel of an amount": {rebalances, func(b *Batch) {
+			b.Items[2].Value, b.Items[2].Intent.Amount = wallet.NewAmount(1), wallet.NewAmount(1)
+		}, 2, "/items/2/intent/amount"},
+		"cancel with value":  {rebalances, func(b *Batch) { b.Items[2].Value = wallet.NewAmount(1) }, 2, "/items/2/value"},
+		"cancel with data":   {rebalances, func(b *Batch) { b.Items[2].Data = []byte{1} }, 2, "/items/2/data"},
+		"cancel with a path": {rebalances, func(b *Batch) { b.Items[2].RecipientPath = "m/44'/60'/0'/0/0" }, 2, "/items/2/recipient_path"},
+		"cancel of nothing":  {rebalances, func(b *Batch) { b.Items[2].Replaces = wallet.IntentName{} }, 2, "/items/2/replaces"},
+		"cancel of itself":   {rebalances, func(b *Batch) { b.Items[2].Replaces = b.Items[2].Intent.Name() }, 2, "/items/2/replaces/id"},
+		"cancel of no kind":  {rebalances, func(b *Batch) { b.Items[2].Replaces.Kind = "gift" }, 2, "/items/2/replaces/kind"},
+		"cancel of a bad id": {rebalances, func(b *Batch) { b.Items[2].Replaces.ID = "a\n" }, 2, "/items/2/replaces/id"},
+		"no-op replaces":     {rebalances, func(b *Batch) { b.Items[3].Replaces = b.Items[2].Replaces }, 3, "/items/3/replaces"},
+		"no-op waits":        {rebalances, func(b *Batch) { b.Items[3].Requires = 0 }, 3, "/items/3/requires"},
+		"imported cancels":   {rebalances, func(b *Batch) { b.Items[2].Path = wallet.Path{Role: wallet.ExternalRole, Imported: true} }, 2, "/items/2/path"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -99,6 +99,23 @@ func (w *canonWriter) item(it *Item) {
 	w.number(it.Nonce)
 	w.raw(`","path":"`, w.path(it.Path), `","recipient_path":`)
 	w.text(it.RecipientPath)
+	if it.Replaces != (wallet.IntentName{}) {
+		w.raw(`,"replaces":{"id":`)
+		w.text(it.Replaces.ID)
+		w.raw(`,"kind":`)
+		w.text(string(it.Replaces.Kind))
+		w.raw(`}`)
+	}
+	if len(it.RequestedBy) > 0 {
+		w.raw(`,"requested_by":[`)
+		for i, r := range it.RequestedBy {
+			w.comma(i)
+			w.raw(`{"requester":"`, w.address(r.Requester), `","signature":"`)
+			w.hex(r.Signature)
+			w.raw(`"}`)
+		}
+		w.raw(`]`)
+	}
 	w.raw(`,"requires":"`)
 	w.integer(it.Requires)
 	w.raw(`","rungs":[`)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -75,8 +76,8 @@ func (b *Batch) checkHead() error {
 		return fault("version", b.Version, "want %d", Version)
 	case !isHex(b.ID, 16):
 		return fault("id", b.ID, "want 32 lower-case hex digits")
-	case b.Kind != Withdrawals && b.Kind != Sweep:
-		return fault("kind", b.Kind, "want %s or %s", Withdrawals, Sweep)
+	case routes[b.Kind] == nil:
+		return fault("kind", b.Kind, "want %s, %s or %s", Withdrawals, Sweep, Rebalance)
 	case b.ChainID == 0:
 		return fault("chain_id", b.ChainID, "no chain has this id")
 	case !isHex(b.Vault, 32):
@@ -141,9 +142,6 @@ func (b *Batch) checkItem(i int, assets map[wallet.AssetID]Asset) error {
 	if err := wallet.CheckID("id", in.ID); err != nil {
 		return itemFault(i, "intent/id", in.ID, "%v", err)
 	}
-	if _, ok := assets[in.Asset]; !ok {
-		return itemFault(i, "intent/asset", in.Asset, "is not among the batch's assets")
-	}
 	switch {
 	case it.From == common.Address{}:
 		return itemFault(i, "from", it.From, "the zero address sends nothing")
@@ -151,6 +149,114 @@ func (b *Batch) checkItem(i int, assets map[wallet.AssetID]Asset) error {
 		return itemFault(i, "nonce", it.Nonce, "is above the highest nonce there is")
 	case it.Gas < MinGas || it.Gas > MaxGas:
 		return itemFault(i, "gas", it.Gas, "want a gas limit of %d to %d", MinGas, MaxGas)
+	}
+	if err := b.checkIntent(i, assets); err != nil {
+		return err
+	}
+	if err := checkReplaces(i, it); err != nil {
+		return err
+	}
+	if err := checkRequesters(i, it); err != nil {
+		return err
+	}
+	if err := checkRungs(i, it.Rungs); err != nil {
+		return err
+	}
+	return checkPayload(i, it)
+}
+
+// A route is a way that an intent may take: who sends, and whom a path to the
+// recipient must lead to. Where to is external, the recipient has no path.
+type route struct {
+	from, to wallet.Role
+	pinned   bool // the policy may pin the recipient instead
+}
+
+// routes are those of the kinds that a batch is made of.
+var routes = map[string]map[wallet.IntentKind][]route{
+	Withdrawals: {wallet.IntentWithdrawal: {{wallet.PayoutRole, wallet.ExternalRole, true}}},
+	Sweep: {
+		wallet.IntentSweep: {{wallet.DepositRole, wallet.TreasuryRole, true}},
+		wallet.IntentTopUp: {{wallet.GasRole, wallet.DepositRole, false}},
+	},
+	Rebalance: {wallet.IntentRebalance: {
+		{wallet.TreasuryRole, wallet.PayoutRole, false},
+		{wallet.TreasuryRole, wallet.GasRole, false},
+		{wallet.PayoutRole, wallet.TreasuryRole, true},
+		{wallet.GasRole, wallet.TreasuryRole, true},
+	}},
+}
+
+// checkKind holds the item's keys and order against what its intent is for.
+func (b *Batch) checkKind(i int) error {
+	it := &b.Items[i]
+	kind := it.Intent.Kind
+	if r := it.Requires; r != -1 {
+		switch {
+		case r < 0 || r >= i:
+			return itemFault(i, "requires", r, "want the position of an item before this one, or -1")
+		case kind != wallet.IntentSweep || b.Items[r].Intent.Kind != wallet.IntentTopUp || b.Items[r].Intent.Recipient != it.From:
+			return itemFault(i, "requires", r, "only a sweep waits, for the top-up of its sender")
+		}
+	}
+	if it.Path.Imported {
+		return itemFault(i, "path", it.Path, "imported keys send nothing")
+	}
+	if emptiesNonce(kind) {
+		if it.RecipientPath != "" {
+			return itemFault(i, "recipient_path", it.RecipientPath, "a %s goes to its sender", kind)
+		}
+		return nil
+	}
+	ways := routes[b.Kind][kind]
+	if len(ways) == 0 {
+		return itemFault(i, "intent/kind", string(kind), "has no place in a batch of kind %s", b.Kind)
+	}
+	senders, to := "", wallet.ExternalRole // which no path leads to
+	if it.RecipientPath != "" {
+		p, err := wallet.ParsePath(it.RecipientPath)
+		if err != nil || p.Imported {
+			return itemFault(i, "recipient_path", it.RecipientPath, "is no path that a %s may go to", kind)
+		}
+		to = p.Role
+	}
+	for _, way := range ways {
+		if way.from == it.Path.Role && (to == way.to || to == wallet.ExternalRole && way.pinned) {
+			return nil
+		}
+		senders += " or " + way.from.String()
+	}
+	if !slices.ContainsFunc(ways, func(w route) bool { return w.from == it.Path.Role }) {
+		return itemFault(i, "path", it.Path, "a %s is sent from a %s address", kind, senders[len(" or "):])
+	}
+	return itemFault(i, "recipient_path", it.RecipientPath, "is no path that a %s from a %s address may go to", kind, it.Path.Role)
+}
+
+// emptiesNonce reports whether an intent only takes a nonce.
+func emptiesNonce(kind wallet.IntentKind) bool {
+	return kind == wallet.IntentCancel || kind == wallet.IntentNoOp
+}
+
+// checkIntent holds amount, asset and recipient against what the intent is for.
+func (b *Batch) checkIntent(i int, assets map[wallet.AssetID]Asset) error {
+	it := &b.Items[i]
+	in := &it.Intent
+	if _, ok := assets[in.Asset]; !ok {
+		return itemFault(i, "intent/asset", in.Asset, "is not among the batch's assets")
+	}
+	if !in.Asset.IsCoin() && (in.Kind == wallet.IntentTopUp || emptiesNonce(in.Kind)) {
+		return itemFault(i, "intent/asset", in.Asset, "a %s is in the chain's coin", in.Kind)
+	}
+	if emptiesNonce(in.Kind) {
+		switch {
+		case !in.Amount.IsZero():
+			return itemFault(i, "intent/amount", in.Amount, "a %s sends 0", in.Kind)
+		case in.Recipient != it.From:
+			return itemFault(i, "intent/recipient", in.Recipient, "a %s goes to its sender %s", in.Kind, it.From)
+		}
+		return nil
+	}
+	switch {
 	case in.Amount.Sign() <= 0 || in.Amount.Big().BitLen() > 256:
 		return itemFault(i, "intent/amount", in.Amount, "want an amount above zero of at most 256 bits")
 	case in.Recipient == common.Address{}:
@@ -161,47 +267,52 @@ func (b *Batch) checkItem(i int, assets map[wallet.AssetID]Asset) error {
 	if _, token := assets[wallet.Token(b.ChainID, in.Recipient)]; token {
 		return itemFault(i, "intent/recipient", in.Recipient, "is a token contract, and what it gets is lost")
 	}
-	if err := checkRungs(i, it.Rungs); err != nil {
-		return err
-	}
-	return checkPayload(i, it)
+	return nil
 }
 
-// checkKind holds the item's keys and order against what its intent is for.
-func (b *Batch) checkKind(i int) error {
-	it := &b.Items[i]
-	kinds := map[wallet.IntentKind]struct {
-		batch     string
-		from      wallet.Role
-		recipient wallet.Role // ExternalRole: no path
-		pinned    bool        // the recipient may be pinned by the policy instead
-	}{
-		wallet.IntentWithdrawal: {Withdrawals, wallet.PayoutRole, wallet.ExternalRole, true},
-		wallet.IntentSweep:      {Sweep, wallet.DepositRole, wallet.TreasuryRole, true},
-		wallet.IntentTopUp:      {Sweep, wallet.GasRole, wallet.DepositRole, false},
-	}
-	kind, ok := kinds[it.Intent.Kind]
-	if !ok || kind.batch != b.Kind {
-		return itemFault(i, "intent/kind", string(it.Intent.Kind), "has no place in a batch of kind %s", b.Kind)
-	}
-	if it.Path.Imported || it.Path.Role != kind.from {
-		return itemFault(i, "path", it.Path, "a %s is sent from a %s address", it.Intent.Kind, kind.from)
-	}
-	if it.RecipientPath != "" || !kind.pinned {
-		p, err := wallet.ParsePath(it.RecipientPath)
-		if err != nil || p.Imported || p.Role != kind.recipient {
-			return itemFault(i, "recipient_path", it.RecipientPath, "is no path that a %s may go to", it.Intent.Kind)
+// checkReplaces looks at what an item says was signed at its nonce before.
+func checkReplaces(i int, it *Item) error {
+	old := it.Replaces
+	if old == (wallet.IntentName{}) {
+		if it.Intent.Kind == wallet.IntentCancel {
+			return itemFault(i, "replaces", nil, "a cancel says what it cancels; a nonce at which nothing was signed takes a no-op")
 		}
+		return nil
 	}
-	if it.Intent.Kind == wallet.IntentTopUp && !it.Intent.Asset.IsCoin() {
-		return itemFault(i, "intent/asset", it.Intent.Asset, "a top-up pays for gas, in the chain's coin")
+	if err := wallet.CheckID("id", old.ID); err != nil {
+		return itemFault(i, "replaces/id", old.ID, "%v", err)
 	}
-	switch r := it.Requires; {
-	case r == -1:
-	case r < 0 || r >= i:
-		return itemFault(i, "requires", r, "want the position of an item before this one, or -1")
-	case it.Intent.Kind != wallet.IntentSweep || b.Items[r].Intent.Kind != wallet.IntentTopUp || b.Items[r].Intent.Recipient != it.From:
-		return itemFault(i, "requires", r, "only a sweep waits, for the top-up of its sender")
+	known := emptiesNonce(old.Kind)
+	for _, kinds := range routes {
+		known = known || kinds[old.Kind] != nil
+	}
+	switch {
+	case !known:
+		return itemFault(i, "replaces/kind", string(old.Kind), "is no kind of intent")
+	case it.Intent.Kind == wallet.IntentNoOp:
+		return itemFault(i, "replaces", old.ID, "a no-op replaces nothing; what takes the place of something signed is a cancel")
+	case old == it.Intent.Name():
+		return itemFault(i, "replaces/id", old.ID, "is the item's own intent")
+	}
+	return nil
+}
+
+func checkRequesters(i int, it *Item) error {
+	if len(it.RequestedBy) > MaxRequesters {
+		return itemFault(i, "requested_by", len(it.RequestedBy), "an item has at most %d", MaxRequesters)
+	}
+	if len(it.RequestedBy) > 0 && it.Intent.Kind != wallet.IntentWithdrawal {
+		return itemFault(i, "requested_by", it.RequestedBy[0].Requester, "nobody asks for a %s", it.Intent.Kind)
+	}
+	seen := map[common.Address]bool{}
+	for n, r := range it.RequestedBy {
+		switch {
+		case len(r.Signature) != 65:
+			return itemFault(i, fmt.Sprintf("requested_by/%d/signature", n), len(r.Signature), "want 65 bytes")
+		case seen[r.Requester]:
+			return itemFault(i, fmt.Sprintf("requested_by/%d/requester", n), r.Requester, "stands twice")
+		}
+		seen[r.Requester] = true
 	}
 	return nil
 }

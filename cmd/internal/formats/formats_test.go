@@ -499,6 +499,7 @@ func TestLimits(t *testing.T) {
 		{"batch_items", batch.MaxItems},
 		{"batch_rungs", batch.MaxRungs},
 		{"batch_approvals", batch.MaxApprovals},
+		{"batch_requesters", batch.MaxRequesters},
 		{"batch_size", batch.MaxSize},
 		{"signed_batch_size", batch.MaxSignedSize},
 		{"gas_least", batch.MinGas},
