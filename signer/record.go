@@ -16,6 +16,7 @@ import (
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/hd"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
@@ -126,14 +127,14 @@ func appendPayload(w []byte, chain uint64, it *batch.Item) []byte {
 // that was signed for its slot, a slot other than the one that was signed for
 // its withdrawal, and a record of another vault are refused, and unless that
 // risk is accepted, a record that is behind. It returns the rows that are new.
-func conflicts(tx store.Tx, b *batch.Batch, rows []row, risks Risks) (fresh []row, behind bool, list []Refusal, err error) {
+func conflicts(tx store.Tx, b *batch.Batch, rows []row, vault []hd.Fingerprint, risks Risks) (fresh []row, behind bool, list []Refusal, err error) {
 	fresh, list, err = differences(tx, b, rows)
 	if err != nil {
 		return nil, false, nil, err
 	}
 	if owner, err := owner(tx); err != nil {
 		return nil, false, nil, err
-	} else if owner != "" && owner != b.Vault {
+	} else if owner != "" && owner != b.Vault && !slices.ContainsFunc(vault, func(fp hd.Fingerprint) bool { return fp.String() == owner }) {
 		list = append(list, Refusal{
 			Rule: RuleRecord, Item: -1, Field: "/vault", Value: b.Vault,
 			Why:  fmt.Sprintf("is not the vault of the signing record on this station, which is of %s", owner),
@@ -249,11 +250,11 @@ func known(tx store.Tx, rows []row, fn func(r row, have []byte)) error {
 
 // add writes a batch into the record and returns its entry and the head after
 // it. A batch that is in the record gets the entry and head of then.
-func add(tx store.Tx, e Entry, b *batch.Batch, rows []row, risks Risks) (Entry, string, error) {
+func add(tx store.Tx, e Entry, b *batch.Batch, rows []row, vault []hd.Fingerprint, risks Risks) (Entry, string, error) {
 	if old, head, ok, err := signedBefore(tx, e.Digest); err != nil || ok {
 		return old, head, err
 	}
-	fresh, behind, list, err := conflicts(tx, b, rows, risks)
+	fresh, behind, list, err := conflicts(tx, b, rows, vault, risks)
 	if err != nil {
 		return e, "", err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/airlock-wallet/airlock/signer/vault"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/hd"
 	"github.com/airlock-wallet/airlock/wallet/store/bolt"
 )
 
@@ -291,6 +292,13 @@ func TestRecordOfAnotherVault(t *testing.T) {
 	if entries, _ := other.entries(t); len(entries) != 1 {
 		t.Errorf("the record has %d entries, want 1", len(entries))
 	}
+	// Two mnemonics of one vault file have one record.
+	s.Fingerprints = []hd.Fingerprint{other.vault.Fingerprint(), s.vault.Fingerprint()}
+	b := s.withdrawals(t, 0, 1)
+	b.Items[0].Intent.ID = "w-unseen"
+	if _, err := s.Sign(t.Context(), b, s.vault, nil); err != nil {
+		t.Error(err)
+	}
 }
 
 // Whatever batches come in whatever order, the record never lets a slot pay
@@ -549,7 +557,7 @@ func TestMutatedBatchIsNotSigned(t *testing.T) {
 
 func TestWrongPassphrase(t *testing.T) {
 	s := newStation(t)
-	_, err := vault.Open(s.vault.Path(), []byte("incorrect horse"))
+	_, err := vault.Open(s.path, []byte("incorrect horse"))
 	if err == nil || errors.Is(err, wallet.ErrRefused) {
 		t.Errorf("Open = %v, want a plain failure", err)
 	}
@@ -630,7 +638,7 @@ func helperSign(raw string) error {
 	}
 	defer v.Close()
 	s := &signer.Service{Record: bolt.Open(job.Record), Policy: p, Now: func() time.Time { return now }}
-	signed, err := s.Sign(context.Background(), b, v, nil)
+	signed, err := s.Sign(context.Background(), b, v.Own(), nil)
 	if err != nil {
 		return err
 	}
@@ -653,7 +661,7 @@ func TestTwoProcesses(t *testing.T) {
 	for i := range results {
 		b := s.withdrawals(t, 0, 50)
 		setAmount(&b.Items[49], int64(1000+i))
-		job := helperJob{filepath.Join(filepath.Dir(s.vault.Path()), signer.RecordFile), s.vault.Path(), filepath.Join(dir, fmt.Sprint(i)), filepath.Join(dir, fmt.Sprint("signed", i))}
+		job := helperJob{filepath.Join(filepath.Dir(s.path), signer.RecordFile), s.path, filepath.Join(dir, fmt.Sprint(i)), filepath.Join(dir, fmt.Sprint("signed", i))}
 		if err := os.WriteFile(job.Batch, encoded(t, b), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -65,6 +65,9 @@ type Service struct {
 	Record store.DB // holds the signing record
 	Policy *policy.Policy
 	Now    func() time.Time
+	// Fingerprints are those of the vault's file, whose batches all are in its
+	// record. Of a batch's own it need not tell.
+	Fingerprints []hd.Fingerprint
 	// Halted is asked before anything is recorded; its error refuses. The
 	// online station, which can be halted, sets it; nil never refuses.
 	Halted func(context.Context) error
@@ -110,7 +113,7 @@ func (s *Service) Inspect(ctx context.Context, b *batch.Batch, vault hd.Fingerpr
 		if _, _, seen.Signed, err = signedBefore(tx, digest); err != nil || seen.Signed {
 			return err
 		}
-		_, _, list, err := conflicts(tx, b, rowsOf(b), risks)
+		_, _, list, err := conflicts(tx, b, rowsOf(b), s.Fingerprints, risks)
 		seen.Refusals = append(seen.Refusals, list...)
 		return err
 	})
@@ -166,7 +169,7 @@ func (s *Service) record(ctx context.Context, b *batch.Batch, risks Risks) (entr
 	}
 	rows := rowsOf(b)
 	err = s.Record.Update(ctx, func(tx store.Tx) (err error) {
-		entry, head, err = add(tx, entry, b, rows, risks)
+		entry, head, err = add(tx, entry, b, rows, s.Fingerprints, risks)
 		return err
 	})
 	return entry, head, err

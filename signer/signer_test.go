@@ -30,7 +30,8 @@ var (
 // record, at noon of the first of March.
 type station struct {
 	*signer.Service
-	vault *vault.Vault
+	vault *vault.Keys
+	path  string // of the vault
 	db    *bolt.DB
 }
 
@@ -57,7 +58,7 @@ func newStationOf(t testing.TB, words string) *station {
 	}
 	return &station{
 		Service: &signer.Service{Record: db, Policy: preset(t, "open"), Now: func() time.Time { return now }},
-		vault:   v, db: db,
+		vault:   v.Own(), path: path, db: db,
 	}
 }
 

@@ -8,13 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"os"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/crypto/chacha20poly1305"
-	"golang.org/x/crypto/scrypt"
 
 	"github.com/airlock-wallet/airlock/wallet/hd"
 )
@@ -28,6 +27,10 @@ const (
 
 	saltLen = 32
 	maxFile = 16 << 20 // bytes, room for some 100,000 imported keys
+
+	// MaxMnemonics bounds how many mnemonics one file has: each takes some
+	// milliseconds to open.
+	MaxMnemonics = 64
 )
 
 // ErrPassphrase says that the vault could not be decrypted. Which of the two
@@ -48,54 +51,14 @@ func (e *FileError) Error() string {
 	return fmt.Sprintf("vault %s: %s: %s", e.Path, e.Field, e.Reason)
 }
 
-// KDF is the cost of turning a passphrase into a key with scrypt (RFC 7914):
-// 128·N·R bytes of memory and work in proportion to N·R·P.
-type KDF struct {
-	N int // a power of two
-	R int
-	P int
-}
-
-// DefaultKDF takes 256 MiB and half a second or more. LightKDF takes 4 MiB and
-// some milliseconds; it is for tests and demonstrations.
-var (
-	DefaultKDF = KDF{N: 1 << 18, R: 8, P: 1}
-	LightKDF   = KDF{N: 1 << 12, R: 8, P: 1}
-)
-
-// What a file may ask for at most: 1 GiB of memory and eight times the work
-// of DefaultKDF.
-const (
-	maxKDFMemory = 1 << 30
-	maxKDFWork   = 1 << 24
-)
-
-// check bounds the cost, so that a file from a stranger cannot take the
-// machine down. The name of the parameter at fault comes first.
-func (k KDF) check() (field, reason string) {
-	switch {
-	case k.N < 2 || k.N > maxKDFMemory || bits.OnesCount(uint(k.N)) != 1:
-		return "n", fmt.Sprintf("%d is not a power of two from 2 to 2^30", k.N)
-	case k.R < 1 || k.R > 1024:
-		return "r", fmt.Sprintf("%d is not from 1 to 1024", k.R)
-	case k.P < 1 || k.P > 1024:
-		return "p", fmt.Sprintf("%d is not from 1 to 1024", k.P)
-	case 128*int64(k.N)*int64(k.R) > maxKDFMemory:
-		return "n", fmt.Sprintf("asks for %d MiB of memory, the limit is %d", 128*int64(k.N)*int64(k.R)>>20, maxKDFMemory>>20)
-	case int64(k.N)*int64(k.R)*int64(k.P) > maxKDFWork:
-		return "p", fmt.Sprintf("asks for n·r·p = %d, the limit is %d", int64(k.N)*int64(k.R)*int64(k.P), maxKDFWork)
-	}
-	return "", ""
-}
-
 // header is everything of the file that can be read without the passphrase.
 // Its compact JSON, in this order, is the associated data of the encryption.
 type header struct {
-	Format      string         `json:"format"`
-	Version     int            `json:"version"`
-	Fingerprint hd.Fingerprint `json:"fingerprint"`
-	KDF         kdfHeader      `json:"kdf"`
-	Cipher      cipherHeader   `json:"cipher"`
+	Format       string           `json:"format"`
+	Version      int              `json:"version"`
+	Fingerprints []hd.Fingerprint `json:"fingerprints"` // one per mnemonic
+	KDF          kdfHeader        `json:"kdf"`
+	Cipher       cipherHeader     `json:"cipher"`
 }
 
 type kdfHeader struct {
@@ -121,14 +84,13 @@ type file struct {
 
 // contents is what is encrypted, as compact JSON.
 type contents struct {
-	Entropy  hexBytes   `json:"entropy"`  // of the mnemonic, BIP-39
-	Imported []hexBytes `json:"imported"` // private keys of 32 bytes
+	Entropies []hexBytes `json:"entropies"` // of the mnemonics, BIP-39
+	Imported  []hexBytes `json:"imported"`  // private keys of 32 bytes
 }
 
 func (c *contents) wipe() {
-	clear(c.Entropy)
-	for _, key := range c.Imported {
-		clear(key)
+	for _, secret := range slices.Concat(c.Entropies, c.Imported) {
+		clear(secret)
 	}
 }
 
@@ -182,6 +144,14 @@ func decode(path string, raw []byte) (*file, error) {
 	if f.Version != version {
 		return bad("version", fmt.Sprintf("%d, this release reads %d", f.Version, version))
 	}
+	if n := len(f.Fingerprints); n < 1 || n > MaxMnemonics {
+		return bad("fingerprints", fmt.Sprintf("%d, want 1 to %d", n, MaxMnemonics))
+	}
+	for i, fp := range f.Fingerprints {
+		if slices.Contains(f.Fingerprints[:i], fp) {
+			return bad(fmt.Sprintf("fingerprints.%d", i), fmt.Sprintf("%s stands there twice", fp))
+		}
+	}
 	if f.KDF.Name != kdfName {
 		return bad("kdf.name", fmt.Sprintf("want %q", kdfName))
 	}
@@ -219,11 +189,6 @@ func place(err error) (field, reason string) {
 		return string(bytes.TrimPrefix(names, []byte("."))), "unknown member or unexpected value"
 	}
 	return "", "not a vault"
-}
-
-// newKey derives the 32-byte encryption key. This is the slow step.
-func (h *header) newKey(passphrase []byte) ([]byte, error) {
-	return scrypt.Key(passphrase, h.KDF.Salt, h.KDF.N, h.KDF.R, h.KDF.P, chacha20poly1305.KeySize)
 }
 
 // aead is the cipher under a key, and the associated data of the header.
@@ -295,9 +260,6 @@ func seal(path string, h header, key []byte, c *contents) ([]byte, error) {
 }
 
 func (c *contents) equal(other *contents) bool {
-	same := bytes.Equal(c.Entropy, other.Entropy) && len(c.Imported) == len(other.Imported)
-	for i := 0; same && i < len(c.Imported); i++ {
-		same = bytes.Equal(c.Imported[i], other.Imported[i])
-	}
-	return same
+	same := func(a, b hexBytes) bool { return bytes.Equal(a, b) }
+	return slices.EqualFunc(c.Entropies, other.Entropies, same) && slices.EqualFunc(c.Imported, other.Imported, same)
 }

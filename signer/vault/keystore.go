@@ -153,7 +153,7 @@ func (v *Vault) ImportKeystore(data, passphrase []byte) (common.Address, error) 
 //
 // A derived key, together with the role's extended public key, gives away
 // every key of its role (BIP-32); warning of that is the caller's part.
-func (v *Vault) ExportKeystore(path wallet.Path, from common.Address, passphrase []byte, light bool) (data []byte, err error) {
+func (k *Keys) ExportKeystore(path wallet.Path, from common.Address, passphrase []byte, light bool) (data []byte, err error) {
 	if len(passphrase) == 0 {
 		return nil, fmt.Errorf("export %s: the passphrase is empty", from)
 	}
@@ -165,7 +165,7 @@ func (v *Vault) ExportKeystore(path wallet.Path, from common.Address, passphrase
 	if err != nil {
 		return nil, err
 	}
-	err = v.use(path, from, func(key *ecdsa.PrivateKey) error {
+	err = k.use(path, from, func(key *ecdsa.PrivateKey) error {
 		data, err = keystore.EncryptKey(&keystore.Key{Id: id, Address: from, PrivateKey: key}, string(passphrase), n, p)
 		return err
 	})

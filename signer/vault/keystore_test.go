@@ -158,11 +158,11 @@ func TestImportKeystore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(accounts) != 5 || accounts[4] != (Account{imported, addr}) {
+		if len(accounts) != 5 || accounts[4] != (Account{vault.Own(), imported, addr}) {
 			t.Errorf("%s vault: accounts %v, want the imported one last", name, accounts)
 		}
 		hash := [32]byte{1}
-		sig, err := vault.SignHash(imported, addr, hash)
+		sig, err := vault.Own().SignHash(imported, addr, hash)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -321,16 +321,16 @@ func TestExportKeystore(t *testing.T) {
 		t.Fatal(err)
 	}
 	derived := wallet.Path{Role: wallet.TreasuryRole, Index: 7}
-	derivedAddr, err := v.Address(derived)
+	derivedAddr, err := v.Own().Address(derived)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, account := range []Account{
-		{derived, derivedAddr},
-		{wallet.Path{Role: wallet.ExternalRole, Imported: true}, importedAddr},
+		{v.Own(), derived, derivedAddr},
+		{v.Own(), wallet.Path{Role: wallet.ExternalRole, Imported: true}, importedAddr},
 	} {
 		t.Run(account.Path.String(), func(t *testing.T) {
-			data, err := v.ExportKeystore(account.Path, account.Address, []byte("foo"), true)
+			data, err := v.Own().ExportKeystore(account.Path, account.Address, []byte("foo"), true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -354,17 +354,17 @@ func TestExportKeystore(t *testing.T) {
 
 func TestExportKeystoreRefuses(t *testing.T) {
 	v := openVault(t, newVault(t))
-	first, err := v.Address(wallet.Path{})
+	first, err := v.Own().Address(wallet.Path{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.ExportKeystore(wallet.Path{}, first, nil, true); err == nil {
+	if _, err := v.Own().ExportKeystore(wallet.Path{}, first, nil, true); err == nil {
 		t.Error("exported without a passphrase")
 	}
-	if _, err := v.ExportKeystore(wallet.Path{Index: 1}, first, []byte("foo"), true); !errors.Is(err, ErrAddress) {
+	if _, err := v.Own().ExportKeystore(wallet.Path{Index: 1}, first, []byte("foo"), true); !errors.Is(err, ErrAddress) {
 		t.Errorf("another path: %v, want ErrAddress", err)
 	}
-	if _, err := v.ExportKeystore(wallet.Path{Imported: true}, common.Address{1}, []byte("foo"), true); !errors.Is(err, ErrUnknown) {
+	if _, err := v.Own().ExportKeystore(wallet.Path{Imported: true}, common.Address{1}, []byte("foo"), true); !errors.Is(err, ErrUnknown) {
 		t.Errorf("not imported: %v, want ErrUnknown", err)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -28,6 +30,8 @@ import (
 const (
 	junk       = "test test test test test test test test test test test junk"
 	passphrase = "correct horse"
+
+	junkFingerprint = "0af61e854806a5e93a9c63472ffb444d61b40b9e64833f8040630e6c191b0ade"
 )
 
 // fastKDF costs nothing; what it protects is public anyway.
@@ -71,7 +75,7 @@ func TestCreateOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *stat != *info || stat.KDF != LightKDF {
+	if !reflect.DeepEqual(stat, info) || stat.KDF != LightKDF {
 		t.Errorf("Stat tells %+v, Create told %+v", stat, info)
 	}
 	mode, err := os.Stat(path)
@@ -82,10 +86,10 @@ func TestCreateOpen(t *testing.T) {
 		t.Errorf("mode %v, want 0600", mode.Mode())
 	}
 	v := openVault(t, path)
-	if v.Fingerprint() != info.Fingerprint || v.Watch().Fingerprint() != info.Fingerprint {
-		t.Errorf("fingerprint %s, want %s", v.Fingerprint(), info.Fingerprint)
+	if v.Fingerprint() != info.Fingerprint() || v.Own().Watch().Fingerprint() != info.Fingerprint() {
+		t.Errorf("fingerprint %s, want %s", v.Fingerprint(), info.Fingerprint())
 	}
-	addr, err := v.Address(wallet.Path{})
+	addr, err := v.Own().Address(wallet.Path{})
 	if want := common.HexToAddress("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"); err != nil || addr != want {
 		t.Errorf("first address %s, %v, want %s", addr, err, want)
 	}
@@ -179,6 +183,8 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		return strings.Replace(good, old, new, 1)
 	}
+	fingerprints := regexp.MustCompile(`"fingerprints": \[[^]]*\]`)
+	noFingerprint := fingerprints.ReplaceAllString(good, `"fingerprints": []`)
 	tests := []struct{ name, file, field string }{
 		{"empty", "", ""},
 		{"truncated", good[:len(good)/2], ""},
@@ -189,7 +195,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"unknown member", edit("{", `{"note": 1,`), "note"},
 		{"member in other case", edit(`"format"`, `"Format"`), "Format"},
 		{"member twice", edit("{", `{"version": 1,`), ""},
-		{"fingerprint too short", edit(`"fingerprint": "`, `"fingerprint": "", "x": "`), "fingerprint"},
+		{"fingerprint too short", edit(`"fingerprints": [`, `"fingerprints": ["",`), "fingerprints.0"},
+		{"no fingerprint", noFingerprint, "fingerprints"},
+		{"fingerprint twice", edit(`"fingerprints": [`, `"fingerprints": ["`+junkFingerprint+`",`), "fingerprints.1"},
 		{"other kdf", edit("scrypt", "argon2"), "kdf.name"},
 		{"n of 100 GB", edit(`"n": 2`, `"n": 134217728`), "kdf.n"},
 		{"n beyond int64", edit(`"n": 2`, `"n": 18446744073709551616`), "kdf.n"},
@@ -246,15 +254,18 @@ func TestHeaderIsAuthenticated(t *testing.T) {
 func TestOpenRefusesContents(t *testing.T) {
 	path := newVault(t)
 	v := openVault(t, path)
+	own := v.s.contents.Entropies[0]
 	tests := []struct {
 		name  string
 		c     contents
 		field string
 	}{
-		{"entropy too short", contents{Entropy: make(hexBytes, 8)}, "entropy"},
-		{"another entropy", contents{Entropy: make(hexBytes, 16)}, "fingerprint"},
-		{"imported zero", contents{Entropy: v.s.contents.Entropy, Imported: []hexBytes{make(hexBytes, 32)}}, "imported.0"},
-		{"imported too short", contents{Entropy: v.s.contents.Entropy, Imported: []hexBytes{{1}}}, "imported.0"},
+		{"no entropy", contents{}, "fingerprints"},
+		{"a second entropy", contents{Entropies: []hexBytes{own, make(hexBytes, 16)}}, "fingerprints"},
+		{"entropy too short", contents{Entropies: []hexBytes{make(hexBytes, 8)}}, "entropies.0"},
+		{"another entropy", contents{Entropies: []hexBytes{make(hexBytes, 16)}}, "fingerprints.0"},
+		{"imported zero", contents{Entropies: []hexBytes{own}, Imported: []hexBytes{make(hexBytes, 32)}}, "imported.0"},
+		{"imported too short", contents{Entropies: []hexBytes{own}, Imported: []hexBytes{{1}}}, "imported.0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -287,13 +298,13 @@ func TestMutations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &contents{Entropy: entropy}
+	want := &contents{Entropies: []hexBytes{entropy}}
 	read := func(raw []byte) (*contents, error) {
 		f, err := decode(path, raw)
 		if err != nil {
 			return nil, err
 		}
-		key, err := f.newKey([]byte(passphrase))
+		key, err := f.KDF.newKey([]byte(passphrase))
 		if err != nil {
 			return nil, err
 		}
@@ -345,11 +356,11 @@ func TestSignHashFirstOfEachRole(t *testing.T) {
 
 func assertSigns(t rapid.TB, v *Vault, path wallet.Path, hash [32]byte) {
 	t.Helper()
-	from, err := v.Watch().Address(path)
+	from, err := v.Own().Watch().Address(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sig, err := v.SignHash(path, from, hash)
+	sig, err := v.Own().SignHash(path, from, hash)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +375,7 @@ func assertSigns(t rapid.TB, v *Vault, path wallet.Path, hash [32]byte) {
 	if !crypto.ValidateSignatureValues(sig[64], r, s, true) {
 		t.Errorf("%s: signature %x is not in the canonical form of EIP-2", path, sig)
 	}
-	again, err := v.SignHash(path, from, hash)
+	again, err := v.Own().SignHash(path, from, hash)
 	if err != nil || again != sig {
 		t.Errorf("%s: signed again: %x, %v, want %x", path, again, err, sig)
 	}
@@ -372,7 +383,7 @@ func assertSigns(t rapid.TB, v *Vault, path wallet.Path, hash [32]byte) {
 
 func TestSignHashRefuses(t *testing.T) {
 	v := openVault(t, newVault(t))
-	first, err := v.Address(wallet.Path{})
+	first, err := v.Own().Address(wallet.Path{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +401,7 @@ func TestSignHashRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for range 2 { // derived, then kept
-				sig, err := v.SignHash(tt.path, tt.from, [32]byte{1})
+				sig, err := v.Own().SignHash(tt.path, tt.from, [32]byte{1})
 				if !errors.Is(err, tt.want) || sig != [65]byte{} {
 					t.Errorf("signature %x, error %v, want %v", sig, err, tt.want)
 				}
@@ -398,7 +409,7 @@ func TestSignHashRefuses(t *testing.T) {
 		})
 	}
 	for _, path := range []wallet.Path{{Role: wallet.ExternalRole}, {Role: 4}, {Index: wallet.MaxIndex + 1}} {
-		if _, err := v.SignHash(path, first, [32]byte{}); err == nil {
+		if _, err := v.Own().SignHash(path, first, [32]byte{}); err == nil {
 			t.Errorf("%s (role %s) was signed for", path, path.Role)
 		}
 	}
@@ -408,12 +419,12 @@ func TestSignHashRefuses(t *testing.T) {
 func TestKeptIsBounded(t *testing.T) {
 	v := openVault(t, newVault(t))
 	for i := range uint32(maxKept - 1) {
-		v.s.kept[wallet.Path{Role: wallet.GasRole, Index: i}] = &signer{key: new(ecdsa.PrivateKey)}
+		v.keys[0].kept[wallet.Path{Role: wallet.GasRole, Index: i}] = &signer{key: new(ecdsa.PrivateKey)}
 	}
 	for i := range uint32(10) {
 		assertSigns(t, v, wallet.Path{Index: i}, [32]byte{1})
 	}
-	if n := len(v.s.kept); n != maxKept {
+	if n := len(v.keys[0].kept); n != maxKept {
 		t.Errorf("%d keys kept, want %d", n, maxKept)
 	}
 }
@@ -427,13 +438,13 @@ func TestConcurrently(t *testing.T) {
 		wg.Go(func() {
 			for i := range uint32(200) {
 				path := wallet.Path{Index: (g + i) % 20}
-				from, err := v.Address(path)
+				from, err := v.Own().Address(path)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				hash := crypto.Keccak256Hash([]byte{byte(i)})
-				sig, err := v.SignHash(path, from, hash)
+				sig, err := v.Own().SignHash(path, from, hash)
 				if errors.Is(err, ErrClosed) {
 					return
 				}
@@ -469,11 +480,11 @@ func TestClose(t *testing.T) {
 	}
 	assertSigns(t, v, wallet.Path{}, [32]byte{1})
 	s := v.s
-	keys := []*ecdsa.PrivateKey{s.imported[imported].key, s.kept[wallet.Path{}].key}
+	keys := []*ecdsa.PrivateKey{s.imported[imported].key, v.keys[0].kept[wallet.Path{}].key}
 	v.Close()
 	v.Close() // again at any time
 
-	for _, b := range [][]byte{s.key, s.contents.Entropy, s.contents.Imported[0]} {
+	for _, b := range [][]byte{s.key, s.contents.Entropies[0], s.contents.Imported[0]} {
 		if !bytes.Equal(b, make([]byte, len(b))) {
 			t.Error("a secret outlives Close")
 		}
@@ -485,7 +496,7 @@ func TestClose(t *testing.T) {
 			}
 		}
 	}
-	if _, err := v.SignHash(wallet.Path{}, common.Address{}, [32]byte{}); !errors.Is(err, ErrClosed) {
+	if _, err := v.Own().SignHash(wallet.Path{}, common.Address{}, [32]byte{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("SignHash after Close: %v", err)
 	}
 	if _, err := v.Accounts(); !errors.Is(err, ErrClosed) {
@@ -494,7 +505,7 @@ func TestClose(t *testing.T) {
 	if _, err := v.addKey(newKey(t)); !errors.Is(err, ErrClosed) {
 		t.Errorf("import after Close: %v", err)
 	}
-	if _, err := v.Watch().Encode(); err != nil {
+	if _, err := v.Own().Watch().Encode(); err != nil {
 		t.Errorf("the watch does not outlive Close: %v", err)
 	}
 }
@@ -512,16 +523,16 @@ func TestNothingIsPrinted(t *testing.T) {
 
 	var secrets []string
 	for _, b := range [][]byte{
-		[]byte(passphrase), []byte("test test"), v.s.key, v.s.contents.Entropy,
-		crypto.FromECDSA(key), crypto.FromECDSA(v.s.kept[wallet.Path{}].key),
+		[]byte(passphrase), []byte("test test"), v.s.key, v.s.contents.Entropies[0],
+		crypto.FromECDSA(key), crypto.FromECDSA(v.keys[0].kept[wallet.Path{}].key),
 	} {
 		secrets = append(secrets, string(b), hex.EncodeToString(b), fmt.Sprintf("%d", b), strings.Trim(fmt.Sprintf("%#v", b), "[]byte{}"), new(big.Int).SetBytes(b).String())
 	}
-	things := []any{v, struct{ V *Vault }{v}, v.s.master, v.header}
+	things := []any{v, struct{ V *Vault }{v}, v.keys[0].master, v.header}
 	_, wrong := Open(path, []byte("wrong"))
 	_, words := Create(filepath.Join(t.TempDir(), "v"), []byte(strings.Replace(junk, "junk", "test", 1)), []byte(passphrase), fastKDF)
 	_, unknown := Create(filepath.Join(t.TempDir(), "v"), []byte(strings.Replace(junk, "junk", "xyzzy", 1)), []byte(passphrase), fastKDF)
-	_, address := v.SignHash(wallet.Path{}, imported, [32]byte{})
+	_, address := v.Own().SignHash(wallet.Path{}, imported, [32]byte{})
 	_, keystore := v.ImportKeystore([]byte(junk), []byte(passphrase))
 	secrets = append(secrets, "xyzzy")
 	for _, err := range []error{wrong, words, unknown, address, keystore} {
@@ -548,13 +559,13 @@ func TestNothingIsPrinted(t *testing.T) {
 func BenchmarkSign(b *testing.B) {
 	const n, senders = 10_000, 16
 	v := openVault(b, newVault(b))
-	from, err := v.Watch().Account(wallet.DepositRole).Addresses(0, n)
+	from, err := v.Own().Watch().Account(wallet.DepositRole).Addresses(0, n)
 	if err != nil {
 		b.Fatal(err)
 	}
 	var keys [senders]*ecdsa.PrivateKey
 	for i := range keys {
-		if keys[i], err = v.s.master.Key(wallet.Path{Index: uint32(i)}); err != nil {
+		if keys[i], err = v.keys[0].master.Key(wallet.Path{Index: uint32(i)}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -585,7 +596,7 @@ func BenchmarkSign(b *testing.B) {
 	vault := func(senders int) func(i int) error {
 		return func(i int) error {
 			i %= senders
-			_, err := v.SignHash(wallet.Path{Index: uint32(i)}, from[i], hash)
+			_, err := v.Own().SignHash(wallet.Path{Index: uint32(i)}, from[i], hash)
 			return err
 		}
 	}
@@ -595,7 +606,7 @@ func BenchmarkSign(b *testing.B) {
 		sign    func(i int) error
 	}{
 		{"16 senders", func() {}, vault(senders)},
-		{"10000 senders", func() { clear(v.s.kept) }, vault(n)},
+		{"10000 senders", func() { clear(v.keys[0].kept) }, vault(n)},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			var vaultTime, bareTime time.Duration

@@ -217,7 +217,7 @@ func TestSignedBatch(t *testing.T) {
 		Now:    func() time.Time { return signedAt },
 	}
 	v := openVault(t)
-	produced := must(service.Sign(t.Context(), b, v, nil))(t)
+	produced := must(service.Sign(t.Context(), b, v.Own(), nil))(t)
 	same(t, "signed-batch", string(must(produced.Encode())(t)))
 
 	s := must(batch.ParseSigned([]byte(example(t, "signed-batch"))))(t)
@@ -234,7 +234,7 @@ func TestSignedBatch(t *testing.T) {
 	// page shows.
 	again := sweep(t)
 	again.RecordHead = s.RecordHead
-	if _, err := service.Sign(t.Context(), again, v, nil); err != nil {
+	if _, err := service.Sign(t.Context(), again, v.Own(), nil); err != nil {
 		t.Errorf("a batch that saw the head of the page's signed batch: %v", err)
 	}
 
@@ -343,7 +343,7 @@ func TestVault(t *testing.T) {
 	key := must(scrypt.Key([]byte(line(t, "passphrase")), must(hex.DecodeString(file.Kdf.Salt))(t), file.Kdf.N, file.Kdf.R, file.Kdf.P, 32))(t)
 	aead := must(chacha20poly1305.NewX(key))(t)
 	plain := must(aead.Open(nil, must(hex.DecodeString(file.Cipher.Nonce))(t), file.Ciphertext, data))(t)
-	want := fmt.Sprintf(`{"entropy":"%x","imported":[]}`, must(hd.Entropy([]byte(line(t, "mnemonic"))))(t))
+	want := fmt.Sprintf(`{"entropies":["%x"],"imported":[]}`, must(hd.Entropy([]byte(line(t, "mnemonic"))))(t))
 	if string(plain) != want {
 		t.Errorf("the vault holds %s, want %s", plain, want)
 	}
@@ -355,7 +355,7 @@ func TestKeystore(t *testing.T) {
 	want := addressAt(t, path.Role, 0)
 	if *update && len(example(t, "keystore")) == 0 {
 		var out bytes.Buffer
-		if err := json.Indent(&out, must(v.ExportKeystore(path, want, []byte(pass), true))(t), "", "  "); err != nil {
+		if err := json.Indent(&out, must(v.Own().ExportKeystore(path, want, []byte(pass), true))(t), "", "  "); err != nil {
 			t.Fatal(err)
 		}
 		write(t, "keystore", out.String()+"\n")

@@ -44,13 +44,14 @@ type addressCheckRow struct {
 }
 
 func newAddressCheck(s *Station) *cobra.Command {
-	var passphraseFile string
+	var passphraseFile, digits string
 	c := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Derive a list of addresses again and compare",
 		Long: `Derive every address of a list again from the vault and compare: an online
 station that was tampered with could hand out addresses of somebody else. Where
-the path is "imported", the vault must have the key.
+the path is "imported", the vault must have the key. The list is of one watch
+file: where the vault has several mnemonics, --fingerprint says which one's.
 
 The list is what "airlock address list --json" prints, or text in which every
 line has one address and one path between commas, tabs or spaces; a heading,
@@ -72,8 +73,12 @@ refused. The exit code is 3 if any address is wrong.`,
 				return err
 			}
 			defer v.Close()
-			row := addressCheckRow{Fingerprint: v.Fingerprint().String(), Checked: len(claims)}
-			if row.Wrong, err = s.wrongClaims(v, claims); err != nil {
+			keys, err := chooseKeys(v, digits)
+			if err != nil {
+				return err
+			}
+			row := addressCheckRow{Fingerprint: keys.Fingerprint().String(), Checked: len(claims)}
+			if row.Wrong, err = s.wrongClaims(keys, claims); err != nil {
 				return err
 			}
 			if err := s.Print(row, func(w io.Writer) { printAddressCheck(s, w, row) }); err != nil {
@@ -86,17 +91,18 @@ refused. The exit code is 3 if any address is wrong.`,
 			return nil
 		},
 	}
+	fingerprintFlag(c, &digits)
 	passphraseFlag(c, &passphraseFile)
 	return c
 }
 
 // wrongClaims derives every address again.
-func (s *Station) wrongClaims(v *vault.Vault, claims []claim) ([]wrongRow, error) {
+func (s *Station) wrongClaims(keys *vault.Keys, claims []claim) ([]wrongRow, error) {
 	var wrong []wrongRow
 	progress := s.Progress("addresses", uint64(len(claims)))
 	defer progress.End()
 	for _, c := range claims {
-		derived, err := v.AddressOf(c.Path, c.Address)
+		derived, err := keys.AddressOf(c.Path, c.Address)
 		if err != nil {
 			return nil, err
 		}

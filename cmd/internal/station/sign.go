@@ -16,8 +16,10 @@ import (
 	"github.com/airlock-wallet/airlock/cmd/internal/tui"
 	"github.com/airlock-wallet/airlock/signer"
 	"github.com/airlock-wallet/airlock/signer/policy"
+	"github.com/airlock-wallet/airlock/signer/vault"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/hd"
 	"github.com/airlock-wallet/airlock/wallet/secretfile"
 	"github.com/airlock-wallet/airlock/wallet/store/bolt"
 )
@@ -125,8 +127,9 @@ func runSign(ctx context.Context, s *Station, o signOptions) error {
 	if err != nil {
 		return err
 	}
-	service := &signer.Service{Record: record, Policy: p, Now: s.Now, Halted: s.Halted}
-	if err := service.Check(ctx, b, info.Fingerprint, o.risks); err != nil {
+	fingerprint := signerOf(b, info)
+	service := &signer.Service{Record: record, Policy: p, Now: s.Now, Fingerprints: info.Fingerprints, Halted: s.Halted}
+	if err := service.Check(ctx, b, fingerprint, o.risks); err != nil {
 		return err
 	}
 	if o.requests != "" {
@@ -144,7 +147,11 @@ func runSign(ctx context.Context, s *Station, o signOptions) error {
 		return err
 	}
 	defer v.Close()
-	signed, err := service.Sign(ctx, b, v, o.risks)
+	keys, err := v.Keys(fingerprint)
+	if err != nil {
+		return err
+	}
+	signed, err := service.Sign(ctx, b, keys, o.risks)
 	if err != nil {
 		return err
 	}
@@ -157,6 +164,17 @@ func runSign(ctx context.Context, s *Station, o signOptions) error {
 		return err
 	}
 	return s.printSigned(signed, o.out)
+}
+
+// signerOf is the fingerprint of the vault's mnemonic that a batch is for, or
+// the vault's own, of which a batch for nobody here is then told.
+func signerOf(b *batch.Batch, info *vault.Info) hd.Fingerprint {
+	for _, fp := range info.Fingerprints {
+		if fp.String() == b.Vault {
+			return fp
+		}
+	}
+	return info.Fingerprint()
 }
 
 func readUnsigned(path string) (*batch.Batch, error) {

@@ -1,0 +1,97 @@
+package station
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/airlock-wallet/airlock/signer/vault"
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/hd"
+	"github.com/airlock-wallet/airlock/wallet/secretfile"
+)
+
+func newVaultAddMnemonic(s *Station) *cobra.Command {
+	var mnemonicFile, passphraseFile string
+	c := &cobra.Command{
+		Use:   "add-mnemonic",
+		Short: "Take further words into the vault",
+		Long: `Take one more mnemonic into the vault's file: new words, shown on the terminal
+alone, or with --mnemonic-file those that somebody wrote down.
+
+Each mnemonic has a fingerprint, roles, addresses and a watch file of its own,
+and so an online home of its own. A batch names the fingerprint whose keys sign
+it; policy and signing record of this home hold for all of them. The first
+mnemonic's fingerprint stays that of the vault. A mnemonic that the vault has
+already is refused.`,
+		Example: `  airlock-signer vault add-mnemonic
+  airlock-signer vault add-mnemonic --mnemonic-file words --passphrase-file passphrase`,
+		RunE: func(*cobra.Command, []string) error {
+			v, err := s.openVault(passphraseFile)
+			if err != nil {
+				return err
+			}
+			defer v.Close()
+			mnemonic, err := s.mnemonic(mnemonicFile)
+			if err != nil {
+				return err
+			}
+			defer clear(mnemonic)
+			keys, err := v.AddMnemonic(mnemonic)
+			if errors.Is(err, vault.ErrDuplicate) {
+				err = wallet.WithHint(wallet.As(wallet.ErrRefused, "%w", err), "vault accounts lists what the vault has")
+			}
+			if err != nil {
+				return err
+			}
+			if mnemonicFile != "" {
+				s.Note("if these words ever signed elsewhere, the signing record of this home does not know of it")
+			}
+			return s.Print(fingerprintRow{keys.Fingerprint(), v.Path()}, func(w io.Writer) {
+				fmt.Fprintf(w, "vault        %s\nfingerprint  %s\n", v.Path(), twoLines(keys.Fingerprint()))
+			})
+		},
+	}
+	c.Flags().StringVar(&mnemonicFile, "mnemonic-file", "", "take the words in this `file`")
+	passphraseFlag(c, &passphraseFile)
+	return c
+}
+
+// mnemonic reads the words from a file, or makes new ones and shows them on
+// the terminal.
+func (s *Station) mnemonic(file string) ([]byte, error) {
+	if file != "" {
+		return secretfile.ReadSecret(file)
+	}
+	words, err := hd.NewMnemonic()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Show(wordSheet(words)); err != nil {
+		clear(words)
+		return nil, wallet.WithHint(err, "new words are shown on a terminal and nowhere else; --mnemonic-file restores a vault without one")
+	}
+	if _, err := s.Ask("Write the words down, then press Enter"); err != nil {
+		clear(words)
+		return nil, err
+	}
+	// Clear the screen and what the terminal kept above it.
+	return words, s.Show("\x1b[H\x1b[2J\x1b[3J")
+}
+
+// wordSheet lays the words out with their numbers, four in a line.
+func wordSheet(mnemonic []byte) string {
+	var sheet strings.Builder
+	sheet.WriteString("\nThese words are the keys. Whoever reads them has the funds; who loses them, not.\n\n")
+	for i, word := range strings.Fields(string(mnemonic)) {
+		fmt.Fprintf(&sheet, "%4d %-10s", i+1, word)
+		if i%4 == 3 {
+			sheet.WriteByte('\n')
+		}
+	}
+	sheet.WriteByte('\n')
+	return sheet.String()
+}
