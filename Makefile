@@ -1,5 +1,5 @@
 # Needs Go, git, make and a C compiler. npm is optional: with it, make tools
-# installs anvil and solc, and the tests that want them are not skipped.
+# installs anvil, solc and ethers, and the tests that want them are not skipped.
 
 LINT_VERSION := v2.15.0
 LINT         := .tools/golangci-lint-$(LINT_VERSION)
@@ -62,7 +62,7 @@ fmt: $(LINT)
 contracts: $(NPM_DONE)
 	node $(NPM)/compile.js
 
-## tools: the linter, anvil and solc
+## tools: the linter, anvil, solc and ethers
 .PHONY: tools
 tools: $(LINT) $(NPM_DONE)
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 )
 
 // WithdrawalStatus is where a withdrawal is on its way.
@@ -34,7 +35,7 @@ func (s WithdrawalStatus) Settled() bool {
 }
 
 // WithdrawalRequest is what a caller asks for. Two requests with the same id
-// are the same withdrawal if and only if they are equal.
+// are the same withdrawal if and only if they are the Same.
 type WithdrawalRequest struct {
 	ID      string         `json:"id"`      // the caller's, unique for ever in a home
 	Account string         `json:"account"` // who pays; House asks no balance
@@ -43,9 +44,20 @@ type WithdrawalRequest struct {
 	To      common.Address `json:"to"`
 	Memo    string         `json:"memo,omitzero"`
 	Order   string         `json:"order,omitzero"` // a reference of the caller's own
+	// RequestedBy are signatures of the request, each requester's once. They
+	// vouch for it and are no part of it.
+	RequestedBy []Requester `json:"requested_by,omitempty"`
 }
 
-// Same reports whether two requests ask for the same thing.
+// Requester is the signature of one who asks for a withdrawal, over id, asset,
+// amount and recipient (EIP-712; package batch has the structure).
+type Requester struct {
+	Requester common.Address `json:"requester"`
+	Signature hexutil.Bytes  `json:"signature"` // 65 bytes, r ‖ s ‖ v
+}
+
+// Same reports whether two requests ask for the same thing, whoever signed
+// them.
 func (r WithdrawalRequest) Same(o WithdrawalRequest) bool {
 	return r.ID == o.ID && r.Account == o.Account && r.Asset == o.Asset &&
 		r.Amount.Cmp(o.Amount) == 0 && r.To == o.To && r.Memo == o.Memo && r.Order == o.Order

@@ -124,16 +124,10 @@ type Item struct {
 	Replaces wallet.IntentName `json:"replaces,omitzero"`
 	// RequestedBy are signatures of RequestHash by those who asked for the
 	// withdrawal.
-	RequestedBy []Requester `json:"requested_by,omitempty"`
+	RequestedBy []wallet.Requester `json:"requested_by,omitempty"`
 	// Requires is the position of the item that must be mined before this one
 	// is sent: the top-up of a sweep. It is -1 where there is none.
 	Requires int `json:"requires,string"`
-}
-
-// Requester is an EIP-712 signature of a withdrawal by one who asked for it.
-type Requester struct {
-	Requester common.Address `json:"requester"`
-	Signature hexutil.Bytes  `json:"signature"` // 65 bytes, r ‖ s ‖ v
 }
 
 // Approval is an EIP-712 signature of the batch's digest by one approver.

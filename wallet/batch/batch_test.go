@@ -250,7 +250,7 @@ func TestCanonical(t *testing.T) {
 				it.Replaces = wallet.IntentName{Kind: wallet.IntentKind(word("replaced")), ID: word("replaced id")}
 			}
 			for range rapid.IntRange(0, 2).Draw(t, "requesters") {
-				it.RequestedBy = append(it.RequestedBy, Requester{address("requester"), rapid.SliceOf(rapid.Byte()).Draw(t, "request signature")})
+				it.RequestedBy = append(it.RequestedBy, wallet.Requester{Requester: address("requester"), Signature: rapid.SliceOf(rapid.Byte()).Draw(t, "request signature")})
 			}
 			b.Items = append(b.Items, it)
 		}
@@ -439,12 +439,12 @@ func TestCheck(t *testing.T) {
 		}, -1, "/approvals/1/approver"},
 		"too many approvals": {withdrawals, func(b *Batch) { b.Approvals = make([]Approval, MaxApprovals+1) }, -1, "/approvals"},
 
-		"requester of a sweep":    {sweeps, func(b *Batch) { b.Items[2].RequestedBy = make([]Requester, 1) }, 2, "/items/2/requested_by"},
-		"too many requesters":     {withdrawals, func(b *Batch) { b.Items[0].RequestedBy = make([]Requester, MaxRequesters+1) }, 0, "/items/0/requested_by"},
-		"short request signature": {withdrawals, func(b *Batch) { b.Items[0].RequestedBy = make([]Requester, 1) }, 0, "/items/0/requested_by/0/signature"},
+		"requester of a sweep":    {sweeps, func(b *Batch) { b.Items[2].RequestedBy = make([]wallet.Requester, 1) }, 2, "/items/2/requested_by"},
+		"too many requesters":     {withdrawals, func(b *Batch) { b.Items[0].RequestedBy = make([]wallet.Requester, MaxRequesters+1) }, 0, "/items/0/requested_by"},
+		"short request signature": {withdrawals, func(b *Batch) { b.Items[0].RequestedBy = make([]wallet.Requester, 1) }, 0, "/items/0/requested_by/0/signature"},
 		"requester twice": {withdrawals, func(b *Batch) {
-			r := Requester{Requester: other, Signature: make([]byte, 65)}
-			b.Items[0].RequestedBy = []Requester{r, r}
+			r := wallet.Requester{Requester: other, Signature: make([]byte, 65)}
+			b.Items[0].RequestedBy = []wallet.Requester{r, r}
 		}, 0, "/items/0/requested_by/1/requester"},
 
 		"rebalance from deposit":   {rebalances, func(b *Batch) { b.Items[0].Path.Role = wallet.DepositRole }, 0, "/items/0/path"},

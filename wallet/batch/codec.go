@@ -118,7 +118,7 @@ var options = json.JoinOptions(
 		atMost[Asset](MaxItems+1),
 		atMost[wallet.Fee](MaxRungs),
 		atMost[Approval](MaxApprovals),
-		atMost[Requester](MaxRequesters),
+		atMost[wallet.Requester](MaxRequesters),
 		atMost[[]wallet.SignedRung](MaxItems),
 		atMost[wallet.SignedRung](MaxRungs),
 	)),

@@ -1,12 +1,12 @@
 package batch
 
 import (
-	"errors"
 	"fmt"
 	"math/big"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/airlock-wallet/airlock/wallet"
@@ -25,11 +25,21 @@ const (
 
 // ApprovalHash is what an approver of the batch signs (EIP-712).
 func (b *Batch) ApprovalHash() ([32]byte, error) {
+	s, err := b.approval()
+	return s.hash(), err
+}
+
+// ApprovalTypedData is what an approver's wallet is given to sign.
+func (b *Batch) ApprovalTypedData() (TypedData, error) {
+	s, err := b.approval()
+	return s.typedData(), err
+}
+
+func (b *Batch) approval() (structure, error) {
 	digest, err := b.Digest()
-	if err != nil {
-		return digest, err
-	}
-	return typedHash(ApprovalType, number(b.ChainID), text32(b.ID), digest[:], text32(b.ApprovalTotals())), nil
+	return structure{ApprovalType, []field{
+		number(new(big.Int).SetUint64(b.ChainID)), text32(b.ID), {hexutil.Encode(digest[:]), digest[:]}, text32(b.ApprovalTotals()),
+	}}, err
 }
 
 // ApprovalTotals is what a wallet shows of the batch to an approver: what it
@@ -47,40 +57,93 @@ func (b *Batch) ApprovalTotals() string {
 // RequestHash is what one who asks for a withdrawal signs (EIP-712). The asset
 // is named by its CAIP-19 id, the amount is in base units.
 func RequestHash(id string, asset wallet.AssetID, amount wallet.Amount, to common.Address) [32]byte {
-	return typedHash(RequestType, text32(id), number(asset.ChainID), text32(asset.String()),
-		common.LeftPadBytes(amount.Big().Bytes(), 32), common.LeftPadBytes(to[:], 32))
+	return request(id, asset, amount, to).hash()
 }
 
-// SignerOf recovers who signed a hash: r ‖ s ‖ v with s in the lower half of
-// the order (EIP-2) and v of 27 or 28, so that every signature has one
-// spelling.
-func SignerOf(hash [32]byte, signature []byte) (common.Address, error) {
-	if len(signature) != 65 {
-		return common.Address{}, fmt.Errorf("a signature of %d bytes: want 65", len(signature))
-	}
-	v := signature[64]
-	if v != 27 && v != 28 {
-		return common.Address{}, fmt.Errorf("a signature with v = %d: want 27 or 28", v)
-	}
-	r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:64])
-	if !crypto.ValidateSignatureValues(v-27, r, s, true) {
-		return common.Address{}, errors.New("a signature whose r or s is out of bounds")
-	}
-	key, err := crypto.SigToPub(hash[:], append(append(make([]byte, 0, 65), signature[:64]...), v-27))
-	if err != nil {
-		return common.Address{}, fmt.Errorf("a signature that nobody made: %w", err)
-	}
-	return crypto.PubkeyToAddress(*key), nil
+// RequestTypedData is what the wallet of one who asks for a withdrawal is given
+// to sign.
+func RequestTypedData(id string, asset wallet.AssetID, amount wallet.Amount, to common.Address) TypedData {
+	return request(id, asset, amount, to).typedData()
 }
 
-// typedHash is the hash of a structure of words under our domain (EIP-712).
-func typedHash(kind string, words ...[]byte) [32]byte {
-	domain := crypto.Keccak256(text32(DomainType), text32(DomainName), text32(DomainVersion))
-	message := crypto.Keccak256(append([][]byte{text32(kind)}, words...)...)
-	return crypto.Keccak256Hash([]byte("\x19\x01"), domain, message)
+func request(id string, asset wallet.AssetID, amount wallet.Amount, to common.Address) structure {
+	return structure{RequestType, []field{
+		text32(id), number(new(big.Int).SetUint64(asset.ChainID)), text32(asset.String()), number(amount.Big()),
+		{to.Hex(), common.LeftPadBytes(to[:], 32)},
+	}}
 }
 
-func number(n uint64) []byte { return common.LeftPadBytes(new(big.Int).SetUint64(n).Bytes(), 32) }
+// TypedData is a structure in the form that wallets sign: the second parameter
+// of eth_signTypedData_v4. Numbers are decimal strings.
+type TypedData struct {
+	Types       map[string][]TypedMember `json:"types"`
+	PrimaryType string                   `json:"primaryType"`
+	Domain      map[string]string        `json:"domain"`
+	Message     map[string]string        `json:"message"`
+}
 
-// text32 stands for a text in a structure.
-func text32(s string) []byte { return crypto.Keccak256([]byte(s)) }
+// TypedMember is a member of a type.
+type TypedMember struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// structure is a type and the values of its members, in the type's order.
+type structure struct {
+	kind   string
+	fields []field
+}
+
+// field is a value as wallets read it, and as the word that stands for it in a
+// hash.
+type field struct {
+	text string
+	word []byte
+}
+
+func number(n *big.Int) field { return field{n.String(), common.LeftPadBytes(n.Bytes(), 32)} }
+
+func text32(s string) field { return field{s, crypto.Keccak256([]byte(s))} }
+
+// domain is the one of all our structures.
+var domain = structure{DomainType, []field{text32(DomainName), text32(DomainVersion)}}
+
+func (s structure) hash() [32]byte {
+	return crypto.Keccak256Hash([]byte("\x19\x01"), domain.hashStruct(), s.hashStruct())
+}
+
+func (s structure) hashStruct() []byte {
+	words := [][]byte{crypto.Keccak256([]byte(s.kind))}
+	for _, f := range s.fields {
+		words = append(words, f.word)
+	}
+	return crypto.Keccak256(words...)
+}
+
+func (s structure) typedData() TypedData {
+	name, members := s.members()
+	domainName, domainMembers := domain.members()
+	return TypedData{
+		Types:       map[string][]TypedMember{domainName: domainMembers, name: members},
+		PrimaryType: name, Domain: domain.values(), Message: s.values(),
+	}
+}
+
+// members takes a type apart: its name, and its members in their order.
+func (s structure) members() (name string, members []TypedMember) {
+	name, list, _ := strings.Cut(strings.TrimSuffix(s.kind, ")"), "(")
+	for m := range strings.SplitSeq(list, ",") {
+		kind, name, _ := strings.Cut(m, " ")
+		members = append(members, TypedMember{name, kind})
+	}
+	return name, members
+}
+
+func (s structure) values() map[string]string {
+	_, members := s.members()
+	values := map[string]string{}
+	for i, f := range s.fields {
+		values[members[i].Name] = f.text
+	}
+	return values
+}
