@@ -5,14 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
@@ -28,33 +24,12 @@ const (
 	tSlot       = "sign.slot"  // chain, sender, nonce -> payload hash
 	tWithdrawal = "sign.wd"    // withdrawal id -> chain, sender, nonce
 	tRecipient  = "sign.to"    // chain, recipient of a withdrawal -> empty
+	tVault      = "sign.vault" // fingerprint that signed -> empty
 	tEntry      = "sign.entry" // sequence -> canonical JSON of an Entry
 	tHead       = "sign.head"  // head -> sequence of the entry that it is the head after
 	tBatch      = "sign.batch" // digest -> sequence of the entry that signed it
-	tLast       = "sign.last"  // -> sequence of the last entry
+	tLast       = "sign.last"  // -> sequence of the last entry, head after it
 )
-
-// Entry is one signed batch in the record. Entries form a chain: the head
-// after an entry is SHA-256 of the head before it (32 bytes, zero before the
-// first) and the entry's RFC 8785 canonical form.
-type Entry struct {
-	Sequence   uint64    `json:"sequence,string"` // from 1
-	Batch      string    `json:"batch"`
-	Digest     string    `json:"digest"`
-	ChainID    uint64    `json:"chain_id,string"`
-	Vault      string    `json:"vault"`
-	PolicyHash string    `json:"policy_hash"`
-	SignedAt   time.Time `json:"signed_at"` // UTC, whole seconds
-	Items      int       `json:"items,string"`
-	// Rows is SHA-256 over what the batch added to the record: each row's key
-	// and value, both with their length in 8 bytes before them, in the order
-	// of the keys.
-	Rows string `json:"rows"`
-	// Risks are the named risks that were accepted.
-	Risks []string `json:"risks"`
-	// Before is the head before this entry.
-	Before string `json:"before"`
-}
 
 // row is one thing that the record will know.
 type row struct{ key, value []byte }
@@ -63,7 +38,9 @@ type row struct{ key, value []byte }
 // is pure.
 func rowsOf(b *batch.Batch) []row {
 	n := len(b.Items)
-	tables := [3][]row{make([]row, 0, n), make([]row, 0, n), make([]row, 0, n)} // in the order of their names
+	vault, _ := hex.DecodeString(b.Vault) // Check found it readable
+	// In the order of their names: slots, recipients, vault, withdrawals.
+	tables := [4][]row{make([]row, 0, n), make([]row, 0, n), {{key(tVault, vault), []byte{}}}, make([]row, 0, n)}
 	buf := make([]byte, 0, 512)
 	for i := range b.Items {
 		it := &b.Items[i]
@@ -72,7 +49,7 @@ func rowsOf(b *batch.Batch) []row {
 		tables[0] = append(tables[0], row{slotKey(b.ChainID, it.From, it.Nonce), hash[:]})
 		if it.Intent.Kind == wallet.IntentWithdrawal {
 			tables[1] = append(tables[1], row{recipientKey(b.ChainID, it.Intent.Recipient), []byte{}})
-			tables[2] = append(tables[2], row{withdrawalKey(it.Intent.ID), slotValue(b.ChainID, it)})
+			tables[3] = append(tables[3], row{withdrawalKey(it.Intent.ID), slotValue(b.ChainID, it)})
 		}
 	}
 	for _, rows := range tables {
@@ -132,12 +109,14 @@ func conflicts(tx store.Tx, b *batch.Batch, rows []row, vault []hd.Fingerprint, 
 	if err != nil {
 		return nil, false, nil, err
 	}
-	if owner, err := owner(tx); err != nil {
+	foreign, err := foreigner(tx, b, vault)
+	if err != nil {
 		return nil, false, nil, err
-	} else if owner != "" && owner != b.Vault && !slices.ContainsFunc(vault, func(fp hd.Fingerprint) bool { return fp.String() == owner }) {
+	}
+	if foreign != "" {
 		list = append(list, Refusal{
 			Rule: RuleRecord, Item: -1, Field: "/vault", Value: b.Vault,
-			Why:  fmt.Sprintf("is not the vault of the signing record on this station, which is of %s", owner),
+			Why:  fmt.Sprintf("is not the vault of the signing record on this station, which is of %s", foreign),
 			Hint: "every vault has a record of its own: put this one's " + RecordFile + " beside it",
 		})
 	}
@@ -150,21 +129,31 @@ func conflicts(tx store.Tx, b *batch.Batch, rows []row, vault []hd.Fingerprint, 
 	return fresh, behind, list, nil
 }
 
-// owner is the vault that the record is of; empty if it has no entries.
-func owner(tx store.Tx) (string, error) {
-	seq, _, err := lastHead(tx)
-	if err != nil || seq == 0 {
-		return "", err
+// foreigner finds a mnemonic that the record signed with and that is not among
+// those of the vault's file; empty if there is none.
+func foreigner(tx store.Tx, b *batch.Batch, vault []hd.Fingerprint) (fingerprint string, err error) {
+	ours := map[string]bool{b.Vault: true}
+	for _, fp := range vault {
+		ours[fp.String()] = true
 	}
-	raw, err := tx.Get(entryKey(seq))
-	if err != nil {
-		return "", err
+	prefix := key(tVault)
+	err = tx.Scan(prefixed(prefix), func(k, _ []byte) error {
+		if fp := hex.EncodeToString(k[len(prefix):]); !ours[fp] {
+			fingerprint = fp
+			return store.Stop
+		}
+		return nil
+	})
+	return fingerprint, err
+}
+
+func behindRefusal(b *batch.Batch) Refusal {
+	return Refusal{
+		Rule: RuleRecord, Item: -1, Field: "/record_head", Value: b.RecordHead,
+		Why: "is not known here: the record on this station is older than what the online station saw",
+		Hint: "use the station whose record is complete, or restore the newest backup of " + RecordFile +
+			"; if there is none, --accept-risk=" + recordRestored + " signs without knowing what was signed since",
 	}
-	var e Entry
-	if err := json.Unmarshal(raw, &e); err != nil {
-		return "", fmt.Errorf("signing record: entry %d is damaged: %w", seq, err)
-	}
-	return e.Vault, nil
 }
 
 // differences finds what of a batch contradicts the rows of the record, and
@@ -248,160 +237,10 @@ func known(tx store.Tx, rows []row, fn func(r row, have []byte)) error {
 	return nil
 }
 
-// add writes a batch into the record and returns its entry and the head after
-// it. A batch that is in the record gets the entry and head of then.
-func add(tx store.Tx, e Entry, b *batch.Batch, rows []row, vault []hd.Fingerprint, risks Risks) (Entry, string, error) {
-	if old, head, ok, err := signedBefore(tx, e.Digest); err != nil || ok {
-		return old, head, err
-	}
-	fresh, behind, list, err := conflicts(tx, b, rows, vault, risks)
-	if err != nil {
-		return e, "", err
-	}
-	if len(list) > 0 {
-		return e, "", refused(list...)
-	}
-	if behind {
-		e.Risks = append(e.Risks, recordRestored)
-	}
-	last, head, err := lastHead(tx)
-	if err != nil {
-		return e, "", err
-	}
-	e.Sequence, e.Before, e.Rows = last+1, hex.EncodeToString(head[:]), hashRows(fresh)
-	raw, err := e.canonical()
-	if err != nil {
-		return e, "", err
-	}
-	after := nextHead(head, raw)
-	digest, err := hex.DecodeString(e.Digest)
-	if err != nil {
-		return e, "", err
-	}
-	seq := binary.BigEndian.AppendUint64(nil, e.Sequence)
-	fresh = append(fresh,
-		row{entryKey(e.Sequence), raw},
-		row{key(tHead, after[:]), seq},
-		row{key(tBatch, digest), seq},
-		row{key(tLast), append(bytes.Clone(seq), after[:]...)})
-	for _, r := range fresh {
-		if err := tx.Put(r.key, r.value); err != nil {
-			return e, "", err
-		}
-	}
-	return e, hex.EncodeToString(after[:]), nil
-}
-
-// signedBefore finds the entry of a batch and the head after it.
-func signedBefore(tx store.Tx, digest string) (e Entry, head string, ok bool, err error) {
-	d, err := hex.DecodeString(digest)
-	if err != nil {
-		return e, "", false, err
-	}
-	seq, err := tx.Get(key(tBatch, d))
-	if err != nil || seq == nil {
-		return e, "", false, err
-	}
-	raw, err := tx.Get(entryKey(binary.BigEndian.Uint64(seq)))
-	if err != nil {
-		return e, "", false, err
-	}
-	if err := json.Unmarshal(raw, &e); err != nil {
-		return e, "", false, fmt.Errorf("signing record: entry %d is damaged: %w", binary.BigEndian.Uint64(seq), err)
-	}
-	before, err := hex.DecodeString(e.Before)
-	if err != nil || len(before) != 32 {
-		return e, "", false, fmt.Errorf("signing record: entry %d is damaged: head before it", e.Sequence)
-	}
-	after := nextHead([32]byte(before), raw)
-	return e, hex.EncodeToString(after[:]), true, nil
-}
-
-// isBehind reports whether the record never had a head that somebody saw.
-func isBehind(tx store.Tx, head string) (bool, error) {
-	if head == "" {
-		return false, nil
-	}
-	raw, err := hex.DecodeString(head)
-	if err != nil {
-		return false, err
-	}
-	seq, err := tx.Get(key(tHead, raw))
-	return seq == nil, err
-}
-
-func behindRefusal(b *batch.Batch) Refusal {
-	return Refusal{
-		Rule: RuleRecord, Item: -1, Field: "/record_head", Value: b.RecordHead,
-		Why: "is not known here: the record on this station is older than what the online station saw",
-		Hint: "use the station whose record is complete, or restore the newest backup of " + RecordFile +
-			"; if there is none, --accept-risk=" + recordRestored + " signs without knowing what was signed since",
-	}
-}
-
-// lastHead is the record's length and head; the zero hash if it is empty.
-func lastHead(tx store.Tx) (seq uint64, head [32]byte, err error) {
-	raw, err := tx.Get(key(tLast))
-	if err != nil || raw == nil {
-		return 0, head, err
-	}
-	if len(raw) != 8+32 {
-		return 0, head, fmt.Errorf("signing record: its last head is damaged")
-	}
-	return binary.BigEndian.Uint64(raw), [32]byte(raw[8:]), nil
-}
-
-func nextHead(before [32]byte, entry []byte) [32]byte {
-	return sha256.Sum256(append(before[:], entry...))
-}
-
-func (e *Entry) canonical() ([]byte, error) {
-	raw, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("signing record: %w", err)
-	}
-	if err := (*jsontext.Value)(&raw).Canonicalize(); err != nil {
-		return nil, fmt.Errorf("signing record: %w", err)
-	}
-	return raw, nil
-}
-
 // IsRecipient reports whether a withdrawal to an address was ever signed.
 func IsRecipient(tx store.Tx, chain uint64, a common.Address) (bool, error) {
 	raw, err := tx.Get(recipientKey(chain, a))
 	return raw != nil, err
-}
-
-// Entries calls fn with the record's entries and the head after each, oldest
-// first, until fn returns [store.Stop]. It stops with an error where the
-// chain is broken.
-func Entries(tx store.Tx, fn func(e Entry, head string) error) error {
-	var (
-		head    [32]byte
-		seq     uint64
-		stopped bool
-	)
-	err := tx.Scan(store.Range{From: key(tEntry), To: key(tEntry, bytes.Repeat([]byte{0xff}, 9))}, func(_, raw []byte) error {
-		var e Entry
-		if err := json.Unmarshal(raw, &e); err != nil {
-			return fmt.Errorf("signing record: entry %d is damaged: %w", seq+1, err)
-		}
-		if e.Sequence != seq+1 || e.Before != hex.EncodeToString(head[:]) {
-			return fmt.Errorf("signing record: entry %d does not follow entry %d", e.Sequence, seq)
-		}
-		seq, head = e.Sequence, nextHead(head, raw)
-		err := fn(e, hex.EncodeToString(head[:]))
-		stopped = errors.Is(err, store.Stop)
-		return err
-	})
-	if err != nil || stopped {
-		return err
-	}
-	last, want, err := lastHead(tx)
-	if err == nil && (seq != last || head != want) {
-		err = fmt.Errorf("signing record: it ends with entry %d, and entry %d was the last", seq, last)
-	}
-	return err
 }
 
 func key(table string, parts ...[]byte) []byte {
@@ -415,6 +254,14 @@ func key(table string, parts ...[]byte) []byte {
 		k = append(k, p...)
 	}
 	return k
+}
+
+// prefixed is the range of all keys that begin with prefix, which ends with
+// something below 255.
+func prefixed(prefix []byte) store.Range {
+	end := bytes.Clone(prefix)
+	end[len(end)-1]++
+	return store.Range{From: prefix, To: end}
 }
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

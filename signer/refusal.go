@@ -15,6 +15,7 @@ const (
 	RuleSlot         = "slot"            // another payload was signed for the nonce
 	RuleWithdrawal   = "withdrawal"      // the withdrawal was signed with another nonce
 	RuleRecord       = "record"          // the signing record is older than the batch, or another vault's
+	RuleClock        = "clock"           // the clock is far ahead of the record
 	RuleRequests     = "requests"        // a list that came another way does not have the withdrawal
 	RuleDigest       = "digest"          // the digest is not the expected one
 	RulePolicyPrefix = "policy "         // and the policy's key

@@ -68,6 +68,9 @@ type Service struct {
 	// Fingerprints are those of the vault's file, whose batches all are in its
 	// record. Of a batch's own it need not tell.
 	Fingerprints []hd.Fingerprint
+	// Date is today's date (YYYY-MM-DD) as somebody gave it, or empty; see
+	// NeedsDate.
+	Date string
 	// Halted is asked before anything is recorded; its error refuses. The
 	// online station, which can be halted, sets it; nil never refuses.
 	Halted func(context.Context) error
@@ -107,17 +110,52 @@ func (s *Service) Inspect(ctx context.Context, b *batch.Batch, vault hd.Fingerpr
 	if err != nil {
 		return nil, err
 	}
-	seen := &Inspection{Context: policy.Context{Now: s.Now()}}
-	seen.Refusals = refusals(b, vault, s.Policy, seen.Context)
+	var seen *Inspection
 	err = s.Record.View(ctx, func(tx store.Tx) (err error) {
-		if _, _, seen.Signed, err = signedBefore(tx, digest); err != nil || seen.Signed {
-			return err
-		}
-		_, _, list, err := conflicts(tx, b, rowsOf(b), s.Fingerprints, risks)
-		seen.Refusals = append(seen.Refusals, list...)
+		seen, _, err = s.inspect(tx, b, digest, vault, risks)
 		return err
 	})
 	return seen, err
+}
+
+// findings is what signing a batch would change.
+type findings struct {
+	last  link
+	now   moment
+	rows  []row    // that are new, in the order of their keys
+	risks []string // without which it would be refused
+}
+
+// inspect looks at everything that decides on a batch, in the transaction that
+// records it or in one before.
+func (s *Service) inspect(tx store.Tx, b *batch.Batch, digest string, vault hd.Fingerprint, risks Risks) (*Inspection, *findings, error) {
+	var (
+		seen Inspection
+		f    findings
+		err  error
+	)
+	if f.last, err = lastLink(tx); err != nil {
+		return nil, nil, err
+	}
+	f.now = momentOf(s.Now(), f.last, s.Date)
+	seen.Context.Now = f.now.at
+	if f.now.jumped {
+		seen.Refusals = append(seen.Refusals, clockRefusal(f.now, s.Date))
+	}
+	seen.Refusals = append(seen.Refusals, refusals(b, vault, s.Policy, seen.Context)...)
+	if _, _, seen.Signed, err = signedBefore(tx, digest); err != nil || seen.Signed {
+		return &seen, &f, err
+	}
+	var (
+		list   []Refusal
+		behind bool
+	)
+	f.rows, behind, list, err = conflicts(tx, b, rowsOf(b), s.Fingerprints, risks)
+	seen.Refusals = append(seen.Refusals, list...)
+	if behind {
+		f.risks = append(f.risks, recordRestored)
+	}
+	return &seen, &f, err
 }
 
 // Sign signs every rung of every item, on all processors, or nothing. Signing
@@ -126,7 +164,7 @@ func (s *Service) Inspect(ctx context.Context, b *batch.Batch, vault hd.Fingerpr
 // No signature leaves before the record is on disk. If Sign then fails or the
 // process ends, the batch counts as signed and can be signed again.
 func (s *Service) Sign(ctx context.Context, b *batch.Batch, keys Keys, risks Risks) (*batch.Signed, error) {
-	if err := s.decide(ctx, b, keys.Fingerprint()); err != nil {
+	if err := s.ready(ctx, b); err != nil {
 		return nil, err
 	}
 	if err := checkAddresses(b, keys); err != nil {
@@ -141,7 +179,7 @@ func (s *Service) Sign(ctx context.Context, b *batch.Batch, keys Keys, risks Ris
 	// batch that the record refuses are dropped unseen.
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		entry, head, err = s.record(ctx, b, risks)
+		entry, head, err = s.record(ctx, b, keys.Fingerprint(), risks)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -153,34 +191,38 @@ func (s *Service) Sign(ctx context.Context, b *batch.Batch, keys Keys, risks Ris
 	}
 	return &batch.Signed{
 		Format: batch.SignedFormat, Version: batch.Version, Batch: *b, Digest: entry.Digest,
-		PolicyHash: entry.PolicyHash, RecordHead: head, SignedAt: entry.SignedAt, Transactions: signatures,
+		PolicyHash: entry.PolicyHash, RecordHead: head, SignedAt: entry.At, Transactions: signatures,
 	}, nil
 }
 
-// record writes the batch into the record, in one transaction.
-func (s *Service) record(ctx context.Context, b *batch.Batch, risks Risks) (entry Entry, head string, err error) {
+// record decides on the batch and writes it into the record, in one
+// transaction. A batch that is in the record gets the entry and head of then.
+func (s *Service) record(ctx context.Context, b *batch.Batch, vault hd.Fingerprint, risks Risks) (entry Entry, head string, err error) {
 	digest, err := b.HexDigest()
 	if err != nil {
 		return entry, "", err
 	}
-	entry = Entry{
-		Batch: b.ID, Digest: digest, ChainID: b.ChainID, Vault: b.Vault, PolicyHash: s.Policy.Hash,
-		SignedAt: s.Now().UTC().Truncate(time.Second), Items: len(b.Items), Risks: []string{},
-	}
-	rows := rowsOf(b)
-	err = s.Record.Update(ctx, func(tx store.Tx) (err error) {
-		entry, head, err = add(tx, entry, b, rows, s.Fingerprints, risks)
+	err = s.Record.Update(ctx, func(tx store.Tx) error {
+		seen, f, err := s.inspect(tx, b, digest, vault, risks)
+		if err != nil {
+			return err
+		}
+		if err := refused(seen.Refusals...); err != nil {
+			return err
+		}
+		if seen.Signed {
+			entry, head, _, err = signedBefore(tx, digest)
+			return err
+		}
+		entry = Entry{
+			Kind: KindSignature, Vault: b.Vault, ChainID: b.ChainID, Batch: b.ID, Digest: digest, Items: len(b.Items),
+			PolicyHash: s.Policy.Hash, Risks: f.risks,
+		}
+		f.now.stamp(&entry)
+		head, err = f.last.append(tx, &entry, f.rows)
 		return err
 	})
 	return entry, head, err
-}
-
-// decide is what can be decided without the keys and the record.
-func (s *Service) decide(ctx context.Context, b *batch.Batch, vault hd.Fingerprint) error {
-	if err := s.ready(ctx, b); err != nil {
-		return err
-	}
-	return refused(refusals(b, vault, s.Policy, policy.Context{Now: s.Now()})...)
 }
 
 // ready refuses what no look at vault or record could make right.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,7 @@ const digestDigits = 16
 type signOptions struct {
 	file, out, passphraseFile string
 	expect, requests          string
+	date                      string
 	offline                   bool
 	accepted                  []string
 	risks                     signer.Risks
@@ -92,6 +94,7 @@ airlock-signer always does. The risks that can be accepted:
 	_ = c.MarkFlagRequired("output") // it exists
 	c.Flags().StringVar(&o.expect, "expect", "", "sign only if the batch has this `digest`, and do not ask")
 	c.Flags().StringVar(&o.requests, "requests", "", "sign only withdrawals that are in this CSV `file`")
+	c.Flags().StringVar(&o.date, "date", "", "today's date as `YYYY-MM-DD`, where the clock is far ahead of the last entry of the record")
 	c.Flags().BoolVar(&o.offline, "offline", s.Offline, "refuse while a network interface other than loopback is up")
 	riskFlag(c, &o.accepted, riskOnline, riskRestored)
 	passphraseFlag(c, &o.passphraseFile)
@@ -99,15 +102,19 @@ airlock-signer always does. The risks that can be accepted:
 }
 
 func runSign(ctx context.Context, s *Station, o signOptions) error {
+	b, err := readUnsigned(o.file)
+	if err == nil {
+		err = signBatch(ctx, s, b, o)
+	}
+	return s.refuse(ctx, b, err)
+}
+
+func signBatch(ctx context.Context, s *Station, b *batch.Batch, o signOptions) error {
 	// What can be refused is refused before anybody types anything.
 	if (o.offline || s.Offline) && !o.risks[riskOnline] {
 		if err := s.checkOffline(); err != nil {
 			return err
 		}
-	}
-	b, err := readUnsigned(o.file)
-	if err != nil {
-		return err
 	}
 	if o.expect != "" {
 		if err := signer.CheckDigest(b, o.expect); err != nil {
@@ -128,7 +135,10 @@ func runSign(ctx context.Context, s *Station, o signOptions) error {
 		return err
 	}
 	fingerprint := signerOf(b, info)
-	service := &signer.Service{Record: record, Policy: p, Now: s.Now, Fingerprints: info.Fingerprints, Halted: s.Halted}
+	service := &signer.Service{Record: record, Policy: p, Now: s.Now, Fingerprints: info.Fingerprints, Halted: s.Halted, Date: o.date}
+	if err := s.askDate(ctx, service); err != nil {
+		return err
+	}
 	if err := service.Check(ctx, b, fingerprint, o.risks); err != nil {
 		return err
 	}
@@ -203,6 +213,21 @@ func (s *Station) compareRequests(path string, b *batch.Batch, p *policy.Policy)
 		return err
 	}
 	s.Note("all %d withdrawals are in %s as the batch pays them; %d of its requests are not in this batch", len(b.Items), path, left)
+	return nil
+}
+
+// askDate has today's date typed where the clock is so far ahead of the record
+// that it may be wrong. Without a terminal, the refusal tells what to do.
+func (s *Station) askDate(ctx context.Context, service *signer.Service) error {
+	needed, last, err := service.NeedsDate(ctx)
+	if err != nil || !needed || service.Date != "" {
+		return err
+	}
+	// The clock is what is in doubt, so it is not what the answer is copied from.
+	if typed, err := s.Ask(fmt.Sprintf("By this machine's clock, more than %d hours have passed since the last entry of the signing record, of %s. Type today's date (YYYY-MM-DD)",
+		int(signer.MaxClockJump.Hours()), last.UTC().Format(time.RFC3339))); err == nil {
+		service.Date = strings.TrimSpace(typed)
+	}
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/airlock-wallet/airlock/signer/policy"
 	"github.com/airlock-wallet/airlock/signer/vault"
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
 	"github.com/airlock-wallet/airlock/wallet/store/bolt"
 )
 
@@ -86,9 +87,20 @@ func (s *Station) openVault(passphraseFile string) (*vault.Vault, error) {
 	defer clear(passphrase)
 	v, err := vault.Open(s.Path(VaultFile), passphrase)
 	if errors.Is(err, vault.ErrPassphrase) {
+		// A few milliseconds, which nobody wants to interrupt.
+		if err := s.note(context.Background(), signer.Note{Kind: signer.KindRefusal, Rules: []string{"passphrase"}}); err != nil {
+			return nil, err
+		}
 		err = wallet.WithHint(err, "type it again; if it is right, put a backup of the file in its place, or restore the vault from its words with vault create --mnemonic-file")
 	}
-	return v, err
+	if err != nil {
+		return nil, err
+	}
+	if err := s.note(context.Background(), signer.Note{Kind: signer.KindUnlock, Vault: v.Fingerprint().String()}); err != nil {
+		v.Close()
+		return nil, err
+	}
+	return v, nil
 }
 
 func (s *Station) statVault() (*vault.Info, error) {
@@ -110,6 +122,30 @@ func (s *Station) record() *bolt.DB { return bolt.Open(s.Path(signer.RecordFile)
 func (s *Station) hasRecord() bool {
 	info, err := os.Stat(s.Path(signer.RecordFile))
 	return err == nil && info.Size() > 0
+}
+
+// note writes something that happened into the record's chain (see
+// signer.Service.Note). A home without a record has nowhere to note anything,
+// and says so: sign refuses there, and nothing else begins a record by the way.
+func (s *Station) note(ctx context.Context, n signer.Note) error {
+	if !s.hasRecord() {
+		s.Note("not noted, because there is no signing record %s: %s", s.Path(signer.RecordFile), n.Kind)
+		return nil
+	}
+	service := &signer.Service{Record: s.record(), Now: s.Now}
+	return service.Note(ctx, n)
+}
+
+// refuse notes an error that refused something, and returns it. Other errors
+// are not noted.
+func (s *Station) refuse(ctx context.Context, b *batch.Batch, err error) error {
+	if !errors.Is(err, wallet.ErrRefused) || !s.hasRecord() {
+		return err
+	}
+	if failed := s.note(ctx, signer.RefusalNote(b, err)); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return err
 }
 
 // checkOffline refuses a machine with a network interface that is up. An
