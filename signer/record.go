@@ -55,7 +55,7 @@ func rowsOf(b *batch.Batch) []row {
 	for _, rows := range tables {
 		slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.key, b.key) })
 	}
-	return slices.CompactFunc(slices.Concat(tables[:]...), func(a, b row) bool { return bytes.Equal(a.key, b.key) })
+	return slices.CompactFunc(append(endsRows(b), slices.Concat(tables[:]...)...), func(a, b row) bool { return bytes.Equal(a.key, b.key) })
 }
 
 func hashRows(rows []row) string {

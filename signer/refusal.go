@@ -18,6 +18,8 @@ const (
 	RuleClock        = "clock"           // the clock is far ahead of the record
 	RuleRequests     = "requests"        // a list that came another way does not have the withdrawal
 	RuleDigest       = "digest"          // the digest is not the expected one
+	RuleHalted       = "halted"          // the home is halted
+	RulePolicy       = "policy"          // there is no policy
 	RulePolicyPrefix = "policy "         // and the policy's key
 	maxToldRefusals  = 10                // of one batch, in an error's text
 	recordRestored   = "record-restored" // see Risks

@@ -3,48 +3,230 @@ package signer
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/signer/policy"
+	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/hd"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
-// Review is what an operator sees of a batch before it is signed: its summary,
-// with what only this station knows. It marks recipients that the station
-// never signed for, and warns of nonces that do not follow on what it signed
-// and of assets whose symbol and decimals the policy does not pin. p is nil
-// where there is no policy.
-func Review(ctx context.Context, record store.DB, p *policy.Policy, b *batch.Batch) (batch.Summary, error) {
-	s := batch.Summarize(b)
-	known := map[common.Address]bool{}
-	var gaps []string
-	err := record.View(ctx, func(tx store.Tx) (err error) {
-		for i := range b.Items {
-			to := b.Items[i].Intent.Recipient
-			if _, asked := known[to]; asked {
-				continue
-			}
-			if known[to], err = IsRecipient(tx, b.ChainID, to); err != nil {
-				return err
-			}
+// The names of the warnings of a review, beside those of package batch.
+const (
+	WarnLookalike = "lookalike" // a recipient that can be taken for another address
+	WarnMissing   = "missing"   // nonces that this station knows nothing of
+	WarnUnpinned  = "unpinned"  // an asset whose display rests on the online station's word
+	WarnElsewhere = "elsewhere" // a signed batch that this station's record does not have
+)
+
+// Review reports on a batch that was read, or on one that was signed: then
+// signed is it, and verified. Record and Policy of the service may be nil, and
+// so may vault, the fingerprint of this station's vault; the report says what
+// cannot be known without them. The error is about a record that cannot be read.
+func (s *Service) Review(ctx context.Context, b *batch.Batch, signed *batch.Signed, vault *hd.Fingerprint, risks Risks) (*Report, error) {
+	r := &Report{Summary: batch.Summarize(b), Items: make([]ItemReport, len(b.Items))}
+	if signed != nil {
+		r.Summary = batch.SummarizeSigned(signed)
+	}
+	r.Approvals.Carried = len(b.Approvals)
+	for _, w := range r.Warnings {
+		r.mark(w)
+	}
+	if vault != nil {
+		r.Here = vault.String()
+	}
+	if s.Policy != nil {
+		r.Policy = &PolicyReport{Hash: s.Policy.Hash, Open: s.Policy.Open, Words: s.Policy.Explain()}
+	}
+	signedFor := map[common.Address]bool{}
+	likes := map[common.Address]familiar{}
+	if s.Record != nil {
+		r.Record = &RecordReport{}
+		if err := s.Record.View(ctx, func(tx store.Tx) error { return r.ask(tx, b, signedFor, likes) }); err != nil {
+			return nil, err
 		}
-		gaps, err = nonceGaps(tx, s)
-		return err
-	})
+	}
+	r.findLikes(s.Policy, b, likes)
+	r.place(s.Policy, b, signedFor)
+	if vault != nil {
+		if w, ok := unpinned(s.Policy, b); ok {
+			r.Warn(w)
+		}
+	}
+	r.sayUnknown()
+	if signed != nil {
+		if r.Record != nil && !r.Record.Signed {
+			r.Warn(batch.Warning{Rule: WarnElsewhere, Text: "this station's record does not have these signatures: another station made them, or the record is not whole"})
+		}
+		return r, nil
+	}
+	if vault == nil || s.Policy == nil || s.Record == nil {
+		return r, nil
+	}
+	seen, err := s.Inspect(ctx, b, *vault, risks)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
-	s.MarkNew(func(a common.Address) bool { return known[a] })
-	if n := len(gaps); n > 0 {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%s%s: nonces are missing, payments wait unsigned, or this station's record is not whole", gaps[0], others(n)))
+	r.Approvals.Verified = seen.Context.Approvers
+	r.Refuse(seen.Refusals...)
+	return r, nil
+}
+
+// ask looks the batch up in the record.
+func (r *Report) ask(tx store.Tx, b *batch.Batch, signedFor map[common.Address]bool, likes map[common.Address]familiar) error {
+	last, err := lastLink(tx)
+	if err != nil {
+		return err
 	}
-	if warning := unpinned(p, b); warning != "" {
-		s.Warnings = append(s.Warnings, warning)
+	r.Record.Entries, r.Record.Head = last.sequence, hex.EncodeToString(last.head[:])
+	if _, _, r.Record.Signed, err = signedBefore(tx, r.Digest); err != nil {
+		return err
 	}
-	return s, nil
+	for i := range b.Items {
+		it := &b.Items[i]
+		to := it.Intent.Recipient
+		if _, asked := signedFor[to]; asked || !isForeign(it) {
+			continue
+		}
+		if signedFor[to], err = IsRecipient(tx, b.ChainID, to); err != nil {
+			return err
+		}
+		like, ok, err := signedLike(tx, to)
+		if err != nil {
+			return err
+		}
+		if ok {
+			likes[to] = familiar{like, "this station signed for before"}
+		}
+	}
+	if r.Record.Signed {
+		return nil
+	}
+	gaps, err := nonceGaps(tx, r.Summary)
+	if n := len(gaps); err == nil && n > 0 {
+		r.Warn(batch.Warning{Rule: WarnMissing, Text: gaps[0] + others(n) + ": nonces are missing, payments wait unsigned, or this station's record is not whole"})
+	}
+	return err
+}
+
+// isForeign reports whether an item pays an address of which nothing says that
+// it is ours.
+func isForeign(it *batch.Item) bool {
+	return it.RecipientPath == "" && it.Intent.Recipient != it.From
+}
+
+// findLikes warns of recipients that can be taken for another address: one that
+// was signed for (likes), one that the policy names, one of our own, or another
+// recipient of the batch.
+func (r *Report) findLikes(p *policy.Policy, b *batch.Batch, likes map[common.Address]familiar) {
+	near := neighbors{}
+	named(p, b.ChainID, func(a common.Address) { near.add(a, "the policy names") })
+	for i := range b.Items {
+		it := &b.Items[i]
+		near.add(it.From, "is a sender of this batch")
+		if it.RecipientPath != "" {
+			near.add(it.Intent.Recipient, fmt.Sprintf("is said to be ours at %s", it.RecipientPath))
+		}
+	}
+	for i := range b.Items {
+		if it := &b.Items[i]; isForeign(it) {
+			near.add(it.Intent.Recipient, fmt.Sprintf("item %d pays", i))
+		}
+	}
+	var list []batch.Remark
+	for i := range b.Items {
+		it := &b.Items[i]
+		if !isForeign(it) {
+			continue
+		}
+		like, ok := likes[it.Intent.Recipient]
+		if !ok {
+			like, ok = near.of(it.Intent.Recipient)
+		}
+		if ok {
+			list = append(list, batch.Remark{Item: i, Text: lookalike(it.Intent.Recipient, like)})
+		}
+	}
+	switch n := len(list); n {
+	case 0:
+	case 1:
+		r.Warn(batch.Warning{Rule: WarnLookalike, Text: "a recipient can be taken for another address, as of somebody who wants to be paid in its place", Items: list})
+	default:
+		r.Warn(batch.Warning{Rule: WarnLookalike, Text: fmt.Sprintf("%d recipients can be taken for other addresses, as of somebody who wants to be paid in their place", n), Items: list})
+	}
+}
+
+// named calls fn with the addresses of a chain that a policy names.
+func named(p *policy.Policy, chain uint64, fn func(common.Address)) {
+	if p == nil {
+		return
+	}
+	c := p.Chains[chain]
+	if c.Treasury != (common.Address{}) {
+		fn(c.Treasury)
+	}
+	for a := range c.Recipients {
+		fn(a)
+	}
+}
+
+// place says of every item what its recipient is to this station, and counts
+// the new ones.
+func (r *Report) place(p *policy.Policy, b *batch.Batch, signedFor map[common.Address]bool) {
+	var treasury common.Address
+	var listed map[common.Address]bool
+	if p != nil {
+		chain := p.Chains[b.ChainID]
+		treasury, listed = chain.Treasury, chain.Recipients
+	}
+	counted := map[common.Address]bool{}
+	for i := range b.Items {
+		it := &b.Items[i]
+		to := it.Intent.Recipient
+		standing := StandingUnknown
+		switch {
+		case it.RecipientPath != "":
+			standing = StandingClaimed
+		case to == it.From:
+			standing = StandingSender
+		case it.Intent.Kind != wallet.IntentWithdrawal && to == treasury:
+			standing = StandingPinned
+		case signedFor[to]:
+			standing = StandingPaid
+		case r.Record == nil:
+		case listed[to] || to == treasury:
+			standing = StandingListed
+		default:
+			standing = StandingUnseen
+		}
+		r.Items[i].Standing = standing
+		if !standing.New() || counted[to] {
+			continue
+		}
+		counted[to] = true
+		r.New++
+		if standing == StandingUnseen {
+			r.Unseen++
+		}
+	}
+}
+
+// sayUnknown says what this station cannot know of the batch.
+func (r *Report) sayUnknown() {
+	say := func(words string) { r.Unknown = append(r.Unknown, words) }
+	if r.Here == "" {
+		say("there is no vault here: whether it would be signed, only the signing station can say")
+	}
+	if r.Record == nil {
+		say("there is no signing record here: which recipients are new, and what was signed before, only the signing station can say")
+	}
+	if r.Policy == nil {
+		say("there is no policy here: what it allows, only the signing station can say")
+	}
 }
 
 // nonceGaps names the senders whose first nonce does not follow on one that
@@ -86,7 +268,7 @@ func others(n int) string {
 }
 
 // unpinned warns of assets whose display rests on the online station's word.
-func unpinned(p *policy.Policy, b *batch.Batch) string {
+func unpinned(p *policy.Policy, b *batch.Batch) (batch.Warning, bool) {
 	n, example := 0, ""
 	for _, a := range b.Assets {
 		if p != nil {
@@ -98,11 +280,14 @@ func unpinned(p *policy.Policy, b *batch.Batch) string {
 			example = fmt.Sprintf("%s with %d decimals for %s", a.Symbol, a.Decimals, a.Asset)
 		}
 	}
+	w := batch.Warning{Rule: WarnUnpinned}
 	switch n {
 	case 0:
-		return ""
+		return w, false
 	case 1:
-		return "symbol and decimals of an asset are the online station's word, and the policy does not name it: " + example
+		w.Text = "symbol and decimals of an asset are the online station's word, and the policy does not name it: " + example
+	default:
+		w.Text = fmt.Sprintf("symbols and decimals of %d assets are the online station's word, and the policy does not name them, such as %s", n, example)
 	}
-	return fmt.Sprintf("symbols and decimals of %d assets are the online station's word, and the policy does not name them, such as %s", n, example)
+	return w, true
 }

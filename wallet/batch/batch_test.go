@@ -717,16 +717,25 @@ func TestSummarizeWarns(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := Summarize(b)
-	s.MarkNew(func(a common.Address) bool { return a == b.Items[0].To })
-	all := strings.Join(s.Warnings, "\n")
-	for _, want := range []string{"two assets bear the symbol ETH", "items 0 and 2", "skips nonces", "1 recipient this station never signed for"} {
+	all := allOf(s.Warnings)
+	for _, want := range []string{"two assets bear the symbol ETH", "as another [2: pays the same amount to the same recipient as item 0]", "skips nonces"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("warnings %q, want one that says %q", all, want)
 		}
 	}
-	if s.Rows[0].New || !s.Rows[1].New {
-		t.Errorf("new recipients: %v, %v; want false, true", s.Rows[0].New, s.Rows[1].New)
+}
+
+// allOf is all that warnings say, one a line, with their items in brackets.
+func allOf(list []Warning) string {
+	var text strings.Builder
+	for _, w := range list {
+		fmt.Fprintf(&text, "%s: %s", w.Rule, w.Text)
+		for _, item := range w.Items {
+			fmt.Fprintf(&text, " [%d: %s]", item.Item, item.Text)
+		}
+		text.WriteByte('\n')
 	}
+	return text.String()
 }
 
 // What looks like something else is told, once for all that does.
@@ -746,14 +755,14 @@ func TestSummarizeWarnsOfLookalikes(t *testing.T) {
 		}
 	}
 	for want, b := range map[string]*Batch{
-		"1 id has characters beyond ASCII that can look like others, such as item 1": ids,
-		"part of an amount, and 1 more like it":                                      symbols,
-		"0x0000000000000000000000000000000000000002, and 48 more like it":            same,
-		"not the vault's first, such as m/44'/60'/3'/0/1999999999":                   treasury,
+		"can look like others [1: its id has characters beyond ASCII":                                 ids,
+		"part of an amount, and 1 more like it":                                                       symbols,
+		"0x0000000000000000000000000000000000000002, and 48 more like it":                             same,
+		"[2: goes to the treasury address m/44'/60'/3'/0/1999999999, which is not the vault's first]": treasury,
 	} {
 		list := Summarize(b).Warnings
-		if len(list) > 2 || !strings.Contains(strings.Join(list, "\n"), want) {
-			t.Errorf("warnings %q, want few and one that says %q", list, want)
+		if len(list) > 2 || !strings.Contains(allOf(list), want) {
+			t.Errorf("warnings %q, want few and one that says %q", allOf(list), want)
 		}
 	}
 }

@@ -32,7 +32,7 @@ type Summary struct {
 	Senders    []Sender       // in the order of their first items
 	Recipients int            // different ones
 	Rows       []Row          // in the order of the items
-	Warnings   []string       // what a reviewer should look at twice
+	Warnings   []Warning      // what a reviewer should look at twice
 	Signed     *SignedSummary // nil for an unsigned batch
 }
 
@@ -69,12 +69,37 @@ type Row struct {
 	Gas           uint64
 	Rungs         []wallet.Fee
 	WorstFee      wallet.Amount
-	Requires      int           // position, or -1
-	New           bool          // the recipient was never paid before, as far as MarkNew was told
-	Hashes        []common.Hash // per rung, if signed
-	Data          []byte        // call data
-	Slot          wallet.Slot   // chain, sender and nonce
+	Requires      int               // position, or -1
+	Replaces      wallet.IntentName // what was signed at the nonce before; zero for nothing
+	Hashes        []common.Hash     // per rung, if signed
+	Data          []byte            // call data
+	Slot          wallet.Slot       // chain, sender and nonce
 }
+
+// Warning is something that the rules allow and that a reviewer should look at
+// twice.
+type Warning struct {
+	Rule string `json:"rule"` // one of the names below
+	Text string `json:"text"` // a sentence without its full stop
+	// Items are those that it is about, in the order of the batch; none where
+	// it is about the batch as a whole.
+	Items []Remark `json:"items"`
+}
+
+// Remark is what a warning has to say of one item.
+type Remark struct {
+	Item int    `json:"item"` // position from 0
+	Text string `json:"text"`
+}
+
+// The names of the warnings of Summarize.
+const (
+	WarnSymbol   = "symbol"   // a symbol that can be taken for something else
+	WarnID       = "id"       // an id that can be taken for another
+	WarnDoubled  = "doubled"  // the same amount to the same recipient again
+	WarnTreasury = "treasury" // a sweep to another than the vault's first treasury address
+	WarnGap      = "gap"      // nonces between those of the batch
+)
 
 // SignedSummary is what signing added.
 type SignedSummary struct {
@@ -116,7 +141,7 @@ func Summarize(b *Batch) Summary {
 		s.Rows = append(s.Rows, Row{
 			Position: i, Kind: in.Kind, ID: in.ID, From: it.From, Path: it.Path, Nonce: it.Nonce,
 			Recipient: in.Recipient, RecipientPath: it.RecipientPath, Asset: assets[in.Asset], Amount: in.Amount,
-			To: it.To, Gas: it.Gas, Rungs: it.Rungs, WorstFee: it.WorstFee(), Requires: it.Requires, Data: it.Data,
+			To: it.To, Gas: it.Gas, Rungs: it.Rungs, WorstFee: it.WorstFee(), Requires: it.Requires, Replaces: it.Replaces, Data: it.Data,
 			Slot: wallet.Slot{ChainID: b.ChainID, Sender: it.From, Nonce: it.Nonce},
 		})
 		key := totalKey{in.Kind, in.Asset}
@@ -162,42 +187,21 @@ func SummarizeSigned(signed *Signed) Summary {
 	return s
 }
 
-// MarkNew marks the recipients of withdrawals that were never paid before,
-// and warns of them.
-func (s *Summary) MarkNew(known func(common.Address) bool) {
-	fresh := map[common.Address]bool{}
-	for i := range s.Rows {
-		r := &s.Rows[i]
-		if r.Kind == wallet.IntentWithdrawal && !known(r.Recipient) {
-			r.New = true
-			fresh[r.Recipient] = true
-		}
-	}
-	if n := len(fresh); n > 0 {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%s this station never signed for before", count(n, "recipient", "recipients")))
-	}
-}
-
 // firstTreasury is where sweeps go unless somebody means otherwise: value at
 // another of two billion indices is the vault's, and hard to find again.
 var firstTreasury = wallet.Path{Role: wallet.TreasuryRole}.String()
 
 // warnings names what the rules allow and a reviewer should look at twice.
-func warnings(b *Batch, s *Summary) []string {
-	var list []string
-	list = append(list, symbolWarnings(b)...)
-	foreign := ""
-	others := 0
-	for _, r := range s.Rows {
-		if r.Kind == wallet.IntentWithdrawal && !isASCII(r.ID) {
-			if others++; others == 1 {
-				foreign = fmt.Sprintf("item %d", r.Position)
-			}
+func warnings(b *Batch, s *Summary) []Warning {
+	list := symbolWarnings(b)
+	// add appends a warning about items, if there are any; its text is about
+	// one or about many.
+	add := func(rule, one, many string, items []Remark) {
+		if len(items) > 0 {
+			list = append(list, Warning{rule, count(len(items), one, many), items})
 		}
 	}
-	if others > 0 {
-		list = append(list, fmt.Sprintf("%s characters beyond ASCII that can look like others, such as %s", count(others, "id has", "ids have"), foreign))
-	}
+	var foreign, doubled, elsewhere []Remark
 	// One recipient's many payments are usual; the same amount to it twice
 	// is what a doubled request looks like.
 	type payment struct {
@@ -206,34 +210,27 @@ func warnings(b *Batch, s *Summary) []string {
 		amount string
 	}
 	first := map[payment]int{}
-	doubled, pair := 0, ""
 	for _, r := range s.Rows {
-		if r.Kind != wallet.IntentWithdrawal {
-			continue
-		}
-		p := payment{r.Recipient, r.Asset.ID, r.Amount.String()}
-		if at, ok := first[p]; ok {
-			if doubled++; doubled == 1 {
-				pair = fmt.Sprintf("items %d and %d", at, r.Position)
+		switch r.Kind {
+		case wallet.IntentWithdrawal:
+			if !isASCII(r.ID) {
+				foreign = append(foreign, Remark{r.Position, "its id has characters beyond ASCII, which can look like others"})
 			}
-			continue
-		}
-		first[p] = r.Position
-	}
-	if doubled > 0 {
-		list = append(list, fmt.Sprintf("%s the same amount to the same recipient as another, such as %s", count(doubled, "withdrawal pays", "withdrawals pay"), pair))
-	}
-	elsewhere, example := 0, ""
-	for _, r := range s.Rows {
-		if r.Kind == wallet.IntentSweep && r.RecipientPath != "" && r.RecipientPath != firstTreasury {
-			if elsewhere++; elsewhere == 1 {
-				example = r.RecipientPath
+			p := payment{r.Recipient, r.Asset.ID, r.Amount.String()}
+			if at, ok := first[p]; ok {
+				doubled = append(doubled, Remark{r.Position, fmt.Sprintf("pays the same amount to the same recipient as item %d", at)})
+			} else {
+				first[p] = r.Position
+			}
+		case wallet.IntentSweep:
+			if r.RecipientPath != "" && r.RecipientPath != firstTreasury {
+				elsewhere = append(elsewhere, Remark{r.Position, fmt.Sprintf("goes to the treasury address %s, which is not the vault's first", r.RecipientPath)})
 			}
 		}
 	}
-	if elsewhere > 0 {
-		list = append(list, fmt.Sprintf("%s to a treasury address that is not the vault's first, such as %s", count(elsewhere, "sweep goes", "sweeps go"), example))
-	}
+	add(WarnID, "id has characters beyond ASCII, which can look like others", "ids have characters beyond ASCII, which can look like others", foreign)
+	add(WarnDoubled, "withdrawal pays the same amount to the same recipient as another", "withdrawals pay the same amount to the same recipient as another", doubled)
+	add(WarnTreasury, "sweep goes to a treasury address that is not the vault's first", "sweeps go to a treasury address that is not the vault's first", elsewhere)
 	gaps := 0
 	for _, sender := range s.Senders {
 		if sender.Last-sender.First >= uint64(sender.Items) {
@@ -241,14 +238,14 @@ func warnings(b *Batch, s *Summary) []string {
 		}
 	}
 	if gaps > 0 {
-		list = append(list, fmt.Sprintf("%s nonces that are not in this batch", count(gaps, "sender skips", "senders skip")))
+		list = append(list, Warning{WarnGap, count(gaps, "sender skips nonces that are not in this batch", "senders skip nonces that are not in this batch"), nil})
 	}
 	return list
 }
 
 // symbolWarnings tells of symbols that can be taken for others, or for part of
 // an amount, once for all assets.
-func symbolWarnings(b *Batch) (list []string) {
+func symbolWarnings(b *Batch) (list []Warning) {
 	first := map[string]wallet.AssetID{}
 	var twice, odd int
 	var sameAs, oddOne string
@@ -267,10 +264,10 @@ func symbolWarnings(b *Batch) (list []string) {
 		}
 	}
 	if twice > 0 {
-		list = append(list, fmt.Sprintf("two assets bear the symbol %s%s", sameAs, more(twice)))
+		list = append(list, Warning{WarnSymbol, fmt.Sprintf("two assets bear the symbol %s%s", sameAs, more(twice)), nil})
 	}
 	if odd > 0 {
-		list = append(list, oddOne+" that can look like others or like part of an amount"+more(odd))
+		list = append(list, Warning{WarnSymbol, oddOne + " that can look like others or like part of an amount" + more(odd), nil})
 	}
 	return list
 }

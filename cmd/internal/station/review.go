@@ -2,8 +2,10 @@ package station
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/airlock-wallet/airlock/signer"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/hd"
 )
 
 func newReview(s *Station) *cobra.Command {
@@ -33,14 +36,14 @@ On a terminal it is a page to walk through; in a pipe it is plain text.`,
 			if err != nil {
 				return err
 			}
-			summary, err := s.summarize(c.Context(), b, signed)
+			report, err := s.report(c.Context(), b, signed)
 			if err != nil {
 				return err
 			}
 			if s.OutTerminal && !s.JSON {
-				return tui.Review(c.Context(), s.In, s.Out, summary)
+				return tui.Review(c.Context(), s.In, s.Out, report)
 			}
-			return s.Print(reviewOf(summary), func(w io.Writer) { printReview(w, summary) })
+			return s.Print(reviewOf(report), func(w io.Writer) { printReview(w, report) })
 		},
 	}
 }
@@ -67,25 +70,51 @@ func readBatch(path string) (b *batch.Batch, signed *batch.Signed, err error) {
 	return b, nil, nil
 }
 
-// summarize is what a reviewer sees; with a signing record, it knows which
-// recipients are new.
-func (s *Station) summarize(ctx context.Context, b *batch.Batch, signed *batch.Signed) (batch.Summary, error) {
-	switch {
-	case signed != nil:
-		return batch.SummarizeSigned(signed), nil
-	case s.hasRecord():
-		p, err := s.policy()
-		if err != nil {
-			p = nil // a review needs none; sign tells of it
-		}
-		return signer.Review(ctx, s.record(), p, b)
+// report is what a reviewer sees here, with what of vault, policy and record
+// there is.
+func (s *Station) report(ctx context.Context, b *batch.Batch, signed *batch.Signed) (*signer.Report, error) {
+	var (
+		missing []signer.Refusal
+		vault   *hd.Fingerprint
+		service = &signer.Service{Now: s.Now}
+	)
+	lacks := func(rule, what string, err error) {
+		missing = append(missing, signer.Refusal{Rule: rule, Item: -1, Value: what, Why: "cannot be used: " + err.Error()})
 	}
-	return batch.Summarize(b), nil
+	info, err := s.statVault()
+	switch {
+	case err == nil:
+		fingerprint := signerOf(b, info)
+		vault, service.Fingerprints = &fingerprint, info.Fingerprints
+	case !errors.Is(err, fs.ErrNotExist):
+		lacks(signer.RuleVault, "the vault", err)
+	}
+	if service.Policy, err = s.policy(); err != nil && vault != nil {
+		lacks(signer.RulePolicy, "the policy", err)
+	}
+	if s.hasRecord() {
+		service.Record = s.record()
+	} else if vault != nil {
+		lacks(signer.RuleRecord, "the signing record", errors.New("it is missing or empty, so this station does not know what it signed"))
+	}
+	if s.Halted != nil && vault != nil {
+		if err := s.Halted(ctx); err != nil {
+			lacks(signer.RuleHalted, "this home", err)
+		}
+	}
+	report, err := service.Review(ctx, b, signed, vault, nil)
+	if err != nil {
+		return nil, err
+	}
+	if signed == nil {
+		report.Refuse(missing...)
+	}
+	return report, nil
 }
 
 // printReview writes the review as plain text: the batch in a few lines, then
 // one line per item with a tab between columns.
-func printReview(w io.Writer, s batch.Summary) {
+func printReview(w io.Writer, s *signer.Report) {
 	clean := cli.Clean
 	fmt.Fprintf(w, "batch         %s (%s, chain %d)\n", s.ID, s.Kind, s.ChainID)
 	fmt.Fprintf(w, "digest        %s\n", s.Digest)
@@ -97,6 +126,15 @@ func printReview(w io.Writer, s batch.Summary) {
 		fmt.Fprintf(w, "policy        %s\n", s.Signed.PolicyHash)
 	}
 	fmt.Fprintf(w, "items         %d, to %d recipients\n", len(s.Rows), s.Recipients)
+	if s.Record != nil {
+		fmt.Fprintf(w, "recipients    %d this station never signed for before, %d of them unknown to the policy too\n", s.New, s.Unseen)
+	}
+	for _, r := range s.Refusals {
+		fmt.Fprintf(w, "REFUSED       %s\n", clean(r.String()))
+	}
+	for _, words := range s.Unknown {
+		fmt.Fprintf(w, "not known     %s\n", words)
+	}
 	for _, t := range s.Totals {
 		fmt.Fprintf(w, "total         %s of %s in %d (%s)\n", clean(t.Asset.Format(t.Amount)), t.Kind, t.Items, t.Asset.ID)
 	}
@@ -105,19 +143,19 @@ func printReview(w io.Writer, s batch.Summary) {
 		fmt.Fprintf(w, "sender        %s %s, nonces %d to %d, %d items\n", from.Address, from.Path, from.First, from.Last, from.Items)
 	}
 	for _, warning := range s.Warnings {
-		fmt.Fprintf(w, "WARNING       %s\n", clean(warning))
+		fmt.Fprintf(w, "WARNING       %s\n", clean(warning.Text))
 	}
 	fmt.Fprintln(w, "\nitem\tkind\tid\tamount\trecipient\tsender\tnonce\tworst fee\tremarks")
 	for _, r := range s.Rows {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", r.Position, r.Kind, clean(r.ID), clean(r.Asset.Format(r.Amount)),
-			r.Recipient, r.From, r.Nonce, clean(s.Coin.Format(r.WorstFee)), remarks(r))
+			r.Recipient, r.From, r.Nonce, clean(s.Coin.Format(r.WorstFee)), remarks(r, s.Items[r.Position].Standing.New()))
 	}
 }
 
 // remarks says what is special about an item.
-func remarks(r batch.Row) string {
+func remarks(r batch.Row, fresh bool) string {
 	var list []string
-	if r.New {
+	if fresh {
 		list = append(list, "new recipient")
 	}
 	if r.RecipientPath != "" {
@@ -131,19 +169,19 @@ func remarks(r batch.Row) string {
 
 // reviewRow is the review as a document.
 type reviewRow struct {
-	Batch        string      `json:"batch"`
-	Digest       string      `json:"digest"`
-	Kind         string      `json:"kind"`
-	ChainID      uint64      `json:"chain_id"`
-	Vault        string      `json:"vault"`
-	CreatedAt    time.Time   `json:"created_at"`
-	ExpiresAt    time.Time   `json:"expires_at"`
-	Signed       bool        `json:"signed"`
-	Items        []itemRow   `json:"items"`
-	Totals       []amountRow `json:"totals"`
-	WorstCaseFee amountRow   `json:"worst_case_fee"`
-	Recipients   int         `json:"recipients"`
-	Warnings     []string    `json:"warnings"`
+	Batch        string          `json:"batch"`
+	Digest       string          `json:"digest"`
+	Kind         string          `json:"kind"`
+	ChainID      uint64          `json:"chain_id"`
+	Vault        string          `json:"vault"`
+	CreatedAt    time.Time       `json:"created_at"`
+	ExpiresAt    time.Time       `json:"expires_at"`
+	Signed       bool            `json:"signed"`
+	Items        []itemRow       `json:"items"`
+	Totals       []amountRow     `json:"totals"`
+	WorstCaseFee amountRow       `json:"worst_case_fee"`
+	Recipients   int             `json:"recipients"`
+	Warnings     []batch.Warning `json:"warnings"`
 }
 
 type amountRow struct {
@@ -172,7 +210,7 @@ func amountOf(kind wallet.IntentKind, a wallet.Asset, n wallet.Amount) amountRow
 	return amountRow{string(kind), a.ID, a.Symbol, n, a.Decimals}
 }
 
-func reviewOf(s batch.Summary) reviewRow {
+func reviewOf(s *signer.Report) reviewRow {
 	row := reviewRow{
 		Batch: s.ID, Digest: s.Digest, Kind: s.Kind, ChainID: s.ChainID, Vault: s.Vault, CreatedAt: s.CreatedAt, ExpiresAt: s.ExpiresAt,
 		Signed: s.Signed != nil, WorstCaseFee: amountOf("", s.Coin, s.WorstFee), Recipients: s.Recipients, Warnings: s.Warnings,
@@ -183,7 +221,7 @@ func reviewOf(s batch.Summary) reviewRow {
 	for _, r := range s.Rows {
 		item := itemRow{
 			amountRow: amountOf(r.Kind, r.Asset, r.Amount), ChainID: s.ChainID, Item: r.Position, ID: r.ID, From: r.From.Hex(), Path: r.Path.String(),
-			Nonce: r.Nonce, To: r.Recipient.Hex(), New: r.New,
+			Nonce: r.Nonce, To: r.Recipient.Hex(), New: s.Items[r.Position].Standing.New(),
 		}
 		if r.Requires >= 0 {
 			item.Requires = &r.Requires

@@ -148,7 +148,7 @@ func signBatch(ctx context.Context, s *Station, b *batch.Batch, o signOptions) e
 		}
 	}
 	if o.expect == "" {
-		if err := s.confirm(ctx, b, p, record); err != nil {
+		if err := s.confirm(ctx, service, b, fingerprint, o.risks); err != nil {
 			return err
 		}
 	}
@@ -253,24 +253,24 @@ func (s *Station) openRecord(ctx context.Context, risks signer.Risks) (*bolt.DB,
 }
 
 // confirm shows the review and has the beginning of the digest typed.
-func (s *Station) confirm(ctx context.Context, b *batch.Batch, p *policy.Policy, record *bolt.DB) error {
-	summary, err := signer.Review(ctx, record, p, b)
+func (s *Station) confirm(ctx context.Context, service *signer.Service, b *batch.Batch, vault hd.Fingerprint, risks signer.Risks) error {
+	report, err := service.Review(ctx, b, nil, &vault, risks)
 	if err != nil {
 		return err
 	}
 	question := fmt.Sprintf("Type the first %d characters of the digest, as the other station shows it, to sign %d items", digestDigits, len(b.Items))
 	if s.OutTerminal {
-		if err := tui.Review(ctx, s.In, s.Out, summary); err != nil {
+		if err := tui.Review(ctx, s.In, s.Out, report); err != nil {
 			return err
 		}
 	} else {
 		var text strings.Builder
-		printReview(&text, summary)
+		printReview(&text, report)
 		if err := s.Show("\n" + text.String() + "\n"); err != nil {
 			return wallet.WithHint(err, "without a terminal, say which batch is meant with --expect DIGEST")
 		}
 	}
-	return s.Confirm(question, summary.Digest[:digestDigits])
+	return s.Confirm(question, report.Digest[:digestDigits])
 }
 
 // writeSigned writes the file, which may be there already if it says the same.

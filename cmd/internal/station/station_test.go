@@ -335,7 +335,7 @@ func TestReviewText(t *testing.T) {
 	b := ready(t)
 	digest := b.batch("batch.json", 0, func(u *batch.Batch) { u.Items[1].Intent.ID = "wd-two" })
 	r := b.ok("review", b.path("batch.json"))
-	for _, want := range []string{digest, "2 ETH of withdrawal in 2", "worst fee     0.00252 ETH", "wd-two\t1 ETH\t0x", "new recipient", "2 recipients this station never signed for"} {
+	for _, want := range []string{digest, "2 ETH of withdrawal in 2", "worst fee     0.00252 ETH", "wd-two\t1 ETH\t0x", "new recipient", "2 this station never signed for"} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("the review lacks %q:\n%s", want, r.out)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
+	"github.com/airlock-wallet/airlock/signer"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 )
@@ -19,9 +20,9 @@ func (m Model) pageLines(p page) []string {
 	var f fields
 	switch p {
 	case itemPage:
-		f = itemFields(m.summary, m.summary.Rows[m.selected()])
+		f = itemFields(m.report, m.report.Rows[m.selected()])
 	case batchPage:
-		f = batchFields(m.summary)
+		f = batchFields(m.report)
 	case helpPage:
 		for _, b := range m.keys.all() {
 			f.add(b.Help().Key, b.Help().Desc)
@@ -62,7 +63,7 @@ func (f fields) wrap(width int) []string {
 	return lines
 }
 
-func itemFields(s batch.Summary, r batch.Row) (f fields) {
+func itemFields(s *signer.Report, r batch.Row) (f fields) {
 	f.add("kind", string(r.Kind))
 	f.add("id", r.ID)
 	f.add("amount", r.Asset.Format(r.Amount))
@@ -72,7 +73,7 @@ func itemFields(s batch.Summary, r batch.Row) (f fields) {
 	if r.RecipientPath != "" {
 		f.add("", "in this vault at "+r.RecipientPath)
 	}
-	if r.New {
+	if s.Items[r.Position].Standing.New() {
 		f.add("", "this station never signed for it before")
 	}
 	f.add("from", r.From.Hex())
@@ -117,7 +118,7 @@ func callData(data []byte) string {
 	return fmt.Sprintf("transfer(%s, %s) %s", to.Hex(), amount, raw)
 }
 
-func batchFields(s batch.Summary) (f fields) {
+func batchFields(s *signer.Report) (f fields) {
 	f.addf("kind", "%s, chain %d, %s", s.Kind, s.ChainID, signedWords(s))
 	f.add("digest", strings.Join(groups(s.Digest), " "))
 	f.add("vault", strings.Join(groups(s.Vault), " "))
@@ -140,7 +141,7 @@ func batchFields(s batch.Summary) (f fields) {
 		f.add("record head", s.Signed.RecordHead+" after signing")
 	}
 	for _, w := range s.Warnings {
-		f.add("!", w)
+		f.add("!", w.Text)
 	}
 	return f
 }

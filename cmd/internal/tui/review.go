@@ -6,7 +6,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/signer"
 )
 
 // page is what fills the screen.
@@ -22,7 +22,7 @@ const (
 // Model is the review of a batch: a list of its items with totals above it,
 // and pages that tell everything about an item or the batch.
 type Model struct {
-	summary batch.Summary
+	report  *signer.Report
 	keys    keyMap
 	columns columns
 	words   []string // per row, what the filter looks at
@@ -46,9 +46,9 @@ type Model struct {
 
 // NewReview makes the page of a batch. Until the size of the terminal is
 // known, it is 80 by 24.
-func NewReview(s batch.Summary) Model {
+func NewReview(s *signer.Report) Model {
 	m := Model{
-		summary: s,
+		report:  s,
 		keys:    newKeyMap(),
 		columns: measure(s),
 		words:   searchable(s),
@@ -213,7 +213,7 @@ rows:
 
 // searchable is, per row, the text that the filter looks at: id, recipient,
 // amount, asset, sender and kind.
-func searchable(s batch.Summary) []string {
+func searchable(s *signer.Report) []string {
 	words := make([]string, len(s.Rows))
 	for i, r := range s.Rows {
 		words[i] = strings.ToLower(strings.Join([]string{

@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"pgregory.net/rapid"
 
+	"github.com/airlock-wallet/airlock/signer"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 )
@@ -40,8 +41,8 @@ func amount(s string) wallet.Amount {
 }
 
 // withdrawals is a batch of n items, every third in tokens.
-func withdrawals(n int) batch.Summary {
-	s := batch.Summary{
+func withdrawals(n int) *signer.Report {
+	s := &signer.Report{Summary: batch.Summary{
 		ID: "3f1c9a7be2d84c05b6a1f00d5e7c9b21", Kind: batch.Withdrawals, ChainID: 1,
 		Vault:     strings.Repeat("c0ffee00", 8),
 		Digest:    strings.Repeat("0123456789abcdef", 4),
@@ -52,8 +53,8 @@ func withdrawals(n int) batch.Summary {
 			{Kind: wallet.IntentWithdrawal, Asset: ether, Amount: amount("15000000000000000000"), Items: n - (n+2)/3},
 		},
 		Senders:  []batch.Sender{{Address: address(98), Path: wallet.Path{Role: wallet.PayoutRole}, Items: n, First: 7, Last: uint64(6 + n), WorstFee: amount("1234500000000000000")}},
-		Warnings: []string{"2 withdrawals pay the same amount to the same recipient as another, such as items 3 and 4"},
-	}
+		Warnings: []batch.Warning{{Rule: batch.WarnDoubled, Text: "2 withdrawals pay the same amount to the same recipient as another"}},
+	}}
 	for i := range n {
 		to := address(i)
 		r := batch.Row{
@@ -63,13 +64,18 @@ func withdrawals(n int) batch.Summary {
 				{MaxFeePerGas: wallet.NewAmount(30_000_000_000), MaxPriorityFeePerGas: wallet.NewAmount(1_500_000_000)},
 				{MaxFeePerGas: wallet.NewAmount(33_000_000_000), MaxPriorityFeePerGas: wallet.NewAmount(1_650_000_000)},
 			},
-			WorstFee: amount("1039500000000000"), Requires: -1, New: i%5 == 1,
+			WorstFee: amount("1039500000000000"), Requires: -1,
 		}
 		if i%3 == 0 {
 			r.Asset, r.Amount, r.To = usdt, wallet.NewAmount(1_250_000), usdt.ID.Contract
 			r.Data = batch.TransferData(to, r.Amount)
 		}
 		s.Rows = append(s.Rows, r)
+		item := signer.ItemReport{Standing: signer.StandingPaid}
+		if i%5 == 1 {
+			item.Standing = signer.StandingUnseen
+		}
+		s.Items = append(s.Items, item)
 	}
 	return s
 }
@@ -129,7 +135,7 @@ func TestScreens(t *testing.T) {
 		"nothing":     press(typed(press(NewReview(many), "/"), "nobody"), "enter"),
 		"signed":      NewReview(signed),
 		"signed item": press(NewReview(signed), "enter"),
-		"empty":       NewReview(batch.Summary{}),
+		"empty":       NewReview(&signer.Report{}),
 	}
 	for name, m := range tests {
 		for _, at := range []struct{ width, height int }{{80, 24}, {120, 40}} {
@@ -273,7 +279,7 @@ func TestAnyKeysAtAnySize(t *testing.T) {
 		hostile.Rows[i].ID = "\x1b]0;x\a\u202e\u2066界\r\n\t" + strings.Repeat("w", i)
 		hostile.Rows[i].Asset.Symbol = "E\u200bTH\x9b31m"
 	}
-	hostile.Warnings = []string{"\x1b[2J", strings.Repeat("long ", 100)}
+	hostile.Warnings = []batch.Warning{{Text: "\x1b[2J"}, {Text: strings.Repeat("long ", 100)}}
 	rapid.Check(t, func(t *rapid.T) {
 		m := NewReview(hostile)
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {

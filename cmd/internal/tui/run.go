@@ -9,7 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"golang.org/x/term"
 
-	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/signer"
 )
 
 // ErrInterrupted says that a page was left with ctrl+c. Whoever would go on
@@ -20,7 +20,7 @@ var ErrInterrupted = errors.New("interrupted")
 // leaves it. If in is a file but no terminal, as in a pipe, the keys come from
 // the controlling terminal. Review returns ErrInterrupted if it was left by
 // ctrl+c, and the context's error if that ended first.
-func Review(ctx context.Context, in io.Reader, out io.Writer, s batch.Summary) error {
+func Review(ctx context.Context, in io.Reader, out io.Writer, s *signer.Report) error {
 	options := []tea.ProgramOption{
 		tea.WithContext(ctx),
 		tea.WithOutput(out),

@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
+	"github.com/airlock-wallet/airlock/signer"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 )
@@ -55,14 +56,14 @@ const minBody = 8
 func (m Model) head() []string {
 	switch m.page {
 	case itemPage:
-		r := m.summary.Rows[m.selected()]
-		return []string{strong.Render(fmt.Sprintf("item %d of batch %s", r.Position, cli.Clean(m.summary.ID))), ""}
+		r := m.report.Rows[m.selected()]
+		return []string{strong.Render(fmt.Sprintf("item %d of batch %s", r.Position, cli.Clean(m.report.ID))), ""}
 	case batchPage:
-		return []string{strong.Render("batch " + cli.Clean(m.summary.ID)), ""}
+		return []string{strong.Render("batch " + cli.Clean(m.report.ID)), ""}
 	case helpPage:
 		return []string{strong.Render("keys"), ""}
 	}
-	s := m.summary
+	s := m.report
 	digest := groups(s.Digest)
 	lines := []string{
 		strong.Render("batch   "+cli.Clean(s.ID)) + fmt.Sprintf("  %s, chain %d, %s", cli.Clean(s.Kind), s.ChainID, signedWords(s)),
@@ -82,7 +83,7 @@ func (m Model) head() []string {
 	}
 	more := totalLines(s.Totals[:min(fit, len(s.Totals))])
 	for _, w := range s.Warnings[:max(fit-len(s.Totals), 0)] {
-		more = append(more, strong.Render("! "+cli.Clean(w)))
+		more = append(more, strong.Render("! "+cli.Clean(w.Text)))
 	}
 	if all > fit {
 		more = append(more, strong.Render(fmt.Sprintf("! %d more lines of totals and warnings: b shows them", all-fit)))
@@ -99,7 +100,7 @@ func (m Model) body(room int) []string {
 	}
 	var lines []string
 	for i := m.top; i < min(m.top+room, len(m.shown)); i++ {
-		line := m.columns.row(m.summary.Rows[m.shown[i]], m.width)
+		line := m.columns.row(m.report.Rows[m.shown[i]], m.report.Items[m.shown[i]].Standing.New(), m.width)
 		if i == m.cursor {
 			lines = append(lines, chosen.Render(ansi.Truncate("> "+line, m.width, "…")))
 			continue
@@ -136,7 +137,7 @@ type columns struct {
 // point, and show that they do.
 const maxAmount = 26
 
-func measure(s batch.Summary) columns {
+func measure(s *signer.Report) columns {
 	c := columns{position: len("item"), amount: len("amount")}
 	kinds := map[wallet.IntentKind]bool{}
 	for _, r := range s.Rows {
@@ -178,13 +179,13 @@ func (c columns) id(width int) bool {
 
 // row is a line of the list. A recipient that the station never signed for
 // before has an asterisk.
-func (c columns) row(r batch.Row, width int) string {
+func (c columns) row(r batch.Row, fresh bool, width int) string {
 	line := fmt.Sprintf("%*d ", c.position, r.Position)
 	if c.kind > 0 {
 		line += fmt.Sprintf("%-*s ", c.kind, cli.Clean(string(r.Kind)))
 	}
 	mark := " "
-	if r.New {
+	if fresh {
 		mark = "*"
 	}
 	amount := shorten(r.Asset, r.Amount, c.amount)
@@ -224,7 +225,7 @@ func groups(digits string) []string {
 	return append(list, digits)
 }
 
-func signedWords(s batch.Summary) string {
+func signedWords(s *signer.Report) string {
 	if s.Signed == nil {
 		return "unsigned"
 	}

@@ -1,0 +1,143 @@
+package signer
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// Who poisons a history makes an address that begins and ends like one that is
+// paid often, and waits for somebody who compares the ends alone. Two addresses
+// look alike here if they agree in at least endDigits digits at both ends and
+// in likeDigits in all. People and wallets look at three to six digits at an
+// end; seven in all take 2^28 tries to make, and 10,000 recipients beside
+// 100,000 known addresses, none of them made for it, have about seven such
+// pairs, 100 recipients beside 1,000 none in a thousand batches.
+const (
+	endDigits  = 3 // hex digits, in any case
+	likeDigits = 7
+)
+
+// tEnds finds addresses by their ends: the first and the last endDigits digits
+// in three bytes, address -> empty. It has every sender and every recipient
+// that was signed for, on any chain.
+const tEnds = "sign.ends"
+
+func endsPrefix(a common.Address) []byte {
+	n := len(a)
+	return append(tableKey(tEnds, 3+common.AddressLength),
+		a[0], a[1]&0xf0|a[n-2]&0x0f, a[n-1])
+}
+
+func endsKey(a common.Address) []byte { return append(endsPrefix(a), a[:]...) }
+
+// alike tells how many digits two different addresses have in common at their
+// ends, and whether that makes them look alike.
+func alike(a, b common.Address) (leading, trailing int, ok bool) {
+	digit := func(a common.Address, i int) byte {
+		if i%2 == 0 {
+			return a[i/2] >> 4
+		}
+		return a[i/2] & 0x0f
+	}
+	const digits = 2 * common.AddressLength
+	for leading < digits && digit(a, leading) == digit(b, leading) {
+		leading++
+	}
+	if leading == digits {
+		return 0, 0, false // the same
+	}
+	for digit(a, digits-1-trailing) == digit(b, digits-1-trailing) {
+		trailing++
+	}
+	return leading, trailing, leading >= endDigits && trailing >= endDigits && leading+trailing >= likeDigits
+}
+
+// neighbors finds addresses that look alike among many, in a time that does not
+// grow with them: whatever looks alike agrees in endDigits digits at one end
+// and in the rest of likeDigits at the other.
+type neighbors map[[5]byte][]familiar
+
+// familiar is an address that a reviewer may take another for.
+type familiar struct {
+	address common.Address
+	whose   string // end of a sentence, after "which"
+}
+
+// keys are those under which an address lies: endDigits digits in front and the
+// rest of likeDigits behind, and the other way.
+func (neighbors) keys(a common.Address) [2][5]byte {
+	n := len(a)
+	return [2][5]byte{
+		{0, a[0], a[1] & 0xf0, a[n-2], a[n-1]},
+		{1, a[0], a[1], a[n-2] & 0x0f, a[n-1]},
+	}
+}
+
+// add makes an address known. Two under a key are enough: of every other that
+// comes to it, at least one of them is a neighbor.
+func (n neighbors) add(a common.Address, whose string) {
+	for _, k := range n.keys(a) {
+		list := n[k]
+		if len(list) == 2 || len(list) == 1 && list[0].address == a {
+			continue
+		}
+		n[k] = append(list, familiar{a, whose})
+	}
+}
+
+// of finds an address that looks like a and is another one.
+func (n neighbors) of(a common.Address) (familiar, bool) {
+	for _, k := range n.keys(a) {
+		for _, other := range n[k] {
+			if other.address != a {
+				return other, true
+			}
+		}
+	}
+	return familiar{}, false
+}
+
+// signedLike finds an address that was signed for and looks like a.
+func signedLike(tx store.Tx, a common.Address) (like common.Address, ok bool, err error) {
+	prefix := endsPrefix(a)
+	end := append(append([]byte{}, prefix...), bytes.Repeat([]byte{0xff}, common.AddressLength+1)...)
+	err = tx.Scan(store.Range{From: prefix, To: end}, func(k, _ []byte) error {
+		other := common.BytesToAddress(k[len(k)-common.AddressLength:])
+		if _, _, ok = alike(a, other); ok {
+			like = other
+			return store.Stop
+		}
+		return nil
+	})
+	return like, ok, err
+}
+
+// lookalike words what two addresses have in common.
+func lookalike(a common.Address, other familiar) string {
+	leading, trailing, _ := alike(a, other.address)
+	return fmt.Sprintf("%s looks like %s, which %s, and is another address: the first %d and the last %d digits are the same",
+		a, other.address, other.whose, leading, trailing)
+}
+
+// endsRows are the rows by which the addresses of a batch will be found by their
+// ends, in the order of the keys.
+func endsRows(b *batch.Batch) []row {
+	rows := make([]row, 0, 2*len(b.Items))
+	for i := range b.Items {
+		it := &b.Items[i]
+		if i == 0 || it.From != b.Items[i-1].From {
+			rows = append(rows, row{endsKey(it.From), []byte{}})
+		}
+		if it.Intent.Recipient != it.From {
+			rows = append(rows, row{endsKey(it.Intent.Recipient), []byte{}})
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.key, b.key) })
+	return rows
+}
