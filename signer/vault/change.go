@@ -111,11 +111,47 @@ func (v *Vault) addKey(key *ecdsa.PrivateKey) (common.Address, error) {
 	}
 	c := &contents{
 		Entropies: v.s.contents.Entropies,
-		Imported:  append(slices.Clone(v.s.contents.Imported), crypto.FromECDSA(key)),
+		Imported:  append(slices.Clone(v.s.contents.Imported), importedKey{k.address, crypto.FromECDSA(key)}),
 	}
 	if err := v.write(v.header, v.s.key, c); err != nil {
 		return common.Address{}, err
 	}
 	v.s.imported[k.address] = k
 	return k.address, nil
+}
+
+// ChangePassphrase writes the vault under another passphrase, with a new salt
+// and a cost that is at least the given one and at least the present one. If
+// it fails, or the process ends before it returns, the file is as it was or
+// changed completely. Older copies of the file keep the older passphrase.
+func (v *Vault) ChangePassphrase(passphrase []byte, kdf KDF) error {
+	if len(passphrase) == 0 {
+		return fmt.Errorf("vault %s: the passphrase is empty", v.path)
+	}
+	if field, reason := kdf.check(); field != "" {
+		return fmt.Errorf("vault %s: scrypt %s: %s", v.path, field, reason)
+	}
+	cost := v.Info().KDF.atLeast(kdf)
+	fresh, err := newKDF(cost)
+	if err != nil {
+		return err
+	}
+	key, err := fresh.newKey(passphrase) // takes its time, without the lock
+	if err != nil {
+		return fmt.Errorf("vault %s: %w", v.path, err)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.s == nil {
+		clear(key)
+		return ErrClosed
+	}
+	h, old := v.header, v.s.key
+	h.KDF = fresh
+	if err := v.write(h, key, v.s.contents); err != nil {
+		clear(key)
+		return err
+	}
+	clear(old)
+	return nil
 }

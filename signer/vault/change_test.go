@@ -163,6 +163,76 @@ func TestChangeAtOnce(t *testing.T) {
 	}
 }
 
+func TestChangePassphrase(t *testing.T) {
+	path := newVault(t)
+	v := openVault(t, path)
+	imported, err := v.addKey(newKey(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.AddMnemonic([]byte(abandon)); err != nil {
+		t.Fatal(err)
+	}
+	before, salt := v.Info(), v.header.KDF.Salt
+	raised := KDF{N: 4, R: 2, P: 1}
+	if err := v.ChangePassphrase([]byte("battery staple"), raised); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, []byte(passphrase)); !errors.Is(err, ErrPassphrase) {
+		t.Errorf("the old passphrase: %v, want ErrPassphrase", err)
+	}
+	again, err := Open(path, []byte("battery staple"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if got := again.Info(); got.KDF != raised || !slices.Equal(got.Fingerprints, before.Fingerprints) {
+		t.Errorf("it is now %+v, want the keys of %+v", got, before)
+	}
+	if bytes.Equal(again.header.KDF.Salt, salt) {
+		t.Error("the salt was used again")
+	}
+	if got, err := again.Own().AddressOf(wallet.Path{Imported: true}, imported); err != nil || got != imported {
+		t.Errorf("the imported key is lost (%v)", err)
+	}
+	// The open vault goes on with the new key, and no change lowers the cost.
+	if _, err := v.addKey(newKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.ChangePassphrase([]byte("third"), fastKDF); err != nil {
+		t.Fatal(err)
+	}
+	if got := v.Info().KDF; got != raised {
+		t.Errorf("the cost was changed to %+v, want %+v", got, raised)
+	}
+	if _, err := Open(path, []byte("third")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestChangePassphraseRefuses(t *testing.T) {
+	path := newVault(t)
+	v := openVault(t, path)
+	if err := v.ChangePassphrase(nil, fastKDF); err == nil {
+		t.Error("an empty passphrase was taken")
+	}
+	if err := v.ChangePassphrase([]byte("x"), KDF{N: 3, R: 1, P: 1}); err == nil {
+		t.Error("a cost that is none was taken")
+	}
+	other := openVault(t, path)
+	if _, err := other.addKey(newKey(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.ChangePassphrase([]byte("x"), fastKDF); !errors.Is(err, ErrChanged) {
+		t.Errorf("over another one's change: %v, want ErrChanged", err)
+	}
+	openVault(t, path) // with the passphrase as it was
+	v.Close()
+	if err := v.ChangePassphrase([]byte("x"), fastKDF); !errors.Is(err, ErrClosed) {
+		t.Errorf("of a closed vault: %v, want ErrClosed", err)
+	}
+}
+
 func assertKeysSign(t testing.TB, k *Keys, path wallet.Path, hash [32]byte) {
 	t.Helper()
 	from, err := k.Watch().Address(path)

@@ -23,7 +23,7 @@ func Create(path string, mnemonic, passphrase []byte, kdf KDF) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &contents{Entropies: []hexBytes{entropy}, Imported: []hexBytes{}}
+	c := &contents{Entropies: []hexBytes{entropy}, Imported: []importedKey{}}
 	defer c.wipe()
 	master, err := newMaster(entropy)
 	if err != nil {

@@ -43,10 +43,11 @@
 // associated data is the file without the ciphertext member, in the order
 // above and without white space. The plaintext is JSON again:
 //
-//	{"entropies":["…"],"imported":["…"]}
+//	{"entropies":["…"],"imported":[{"address":"0x…","key":"…"}]}
 //
 // entropies are those of the mnemonics (BIP-39, 16 to 32 bytes, no BIP-39
-// passphrase), imported are private keys of 32 bytes, all hexadecimal.
+// passphrase), imported are private keys of 32 bytes, all hexadecimal. Opening
+// derives fingerprints and addresses again and compares them.
 // Without the passphrase the file tells its fingerprints and roughly how many
 // keys were imported.
 //

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/crypto/chacha20poly1305"
@@ -84,13 +85,23 @@ type file struct {
 
 // contents is what is encrypted, as compact JSON.
 type contents struct {
-	Entropies []hexBytes `json:"entropies"` // of the mnemonics, BIP-39
-	Imported  []hexBytes `json:"imported"`  // private keys of 32 bytes
+	Entropies []hexBytes    `json:"entropies"` // of the mnemonics, BIP-39
+	Imported  []importedKey `json:"imported"`
+}
+
+// importedKey is a private key of 32 bytes and the address that it had when it
+// was imported.
+type importedKey struct {
+	Address common.Address `json:"address"`
+	Key     hexBytes       `json:"key"`
 }
 
 func (c *contents) wipe() {
-	for _, secret := range slices.Concat(c.Entropies, c.Imported) {
-		clear(secret)
+	for _, entropy := range c.Entropies {
+		clear(entropy)
+	}
+	for _, imported := range c.Imported {
+		clear(imported.Key)
 	}
 }
 
@@ -261,5 +272,6 @@ func seal(path string, h header, key []byte, c *contents) ([]byte, error) {
 
 func (c *contents) equal(other *contents) bool {
 	same := func(a, b hexBytes) bool { return bytes.Equal(a, b) }
-	return slices.EqualFunc(c.Entropies, other.Entropies, same) && slices.EqualFunc(c.Imported, other.Imported, same)
+	return slices.EqualFunc(c.Entropies, other.Entropies, same) &&
+		slices.EqualFunc(c.Imported, other.Imported, func(a, b importedKey) bool { return a.Address == b.Address && same(a.Key, b.Key) })
 }

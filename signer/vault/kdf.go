@@ -3,6 +3,7 @@ package vault
 import (
 	"fmt"
 	"math/bits"
+	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
 	"golang.org/x/crypto/scrypt"
@@ -16,8 +17,9 @@ type KDF struct {
 	P int
 }
 
-// DefaultKDF takes 256 MiB and half a second or more. LightKDF takes 4 MiB and
-// some milliseconds; it is for tests and demonstrations.
+// DefaultKDF takes 256 MiB and half a second or more; no vault is made with
+// less, but in tests and demonstrations: LightKDF takes 4 MiB and some
+// milliseconds.
 var (
 	DefaultKDF = KDF{N: 1 << 18, R: 8, P: 1}
 	LightKDF   = KDF{N: 1 << 12, R: 8, P: 1}
@@ -29,6 +31,44 @@ const (
 	maxKDFMemory = 1 << 30
 	maxKDFWork   = 1 << 24
 )
+
+// MeasureKDF is the cost that takes this machine about a second, at least
+// DefaultKDF and at most 1 GiB of memory. Measuring takes about a tenth of
+// what it measures.
+func MeasureKDF() (KDF, error) {
+	probe := KDF{N: 1 << 16, R: 8, P: 1}
+	began := time.Now()
+	_, err := scrypt.Key([]byte("passphrase"), make([]byte, saltLen), probe.N, probe.R, probe.P, chacha20poly1305.KeySize)
+	return chooseKDF(probe, time.Since(began)), err
+}
+
+// kdfTime is how long opening a vault should take.
+const kdfTime = time.Second
+
+// chooseKDF doubles the cost, which doubles the time, until that is about
+// kdfTime: from 0.7 to 1.4 of it.
+func chooseKDF(probe KDF, took time.Duration) KDF {
+	k := DefaultKDF
+	for {
+		next := KDF{N: 2 * k.N, R: k.R, P: k.P}
+		if _, reason := next.check(); reason != "" {
+			return k
+		}
+		if time.Duration(k.N/probe.N)*took >= kdfTime*7/10 {
+			return k
+		}
+		k = next
+	}
+}
+
+// atLeast is a cost that is no lower than either, in no parameter.
+func (k KDF) atLeast(other KDF) KDF {
+	most := KDF{N: max(k.N, other.N), R: max(k.R, other.R), P: max(k.P, other.P)}
+	if _, reason := most.check(); reason != "" {
+		return other
+	}
+	return most
+}
 
 // check bounds the cost, so that a file from a stranger cannot take the
 // machine down. The name of the parameter at fault comes first.

@@ -127,12 +127,15 @@ func (v *Vault) load() error {
 			return bad(fmt.Sprintf("fingerprints.%d", i), fmt.Sprintf("%s, but its keys have %s", fingerprints[i], got))
 		}
 	}
-	for i, raw := range v.s.contents.Imported {
-		key, err := crypto.ToECDSA(raw)
+	for i, imported := range v.s.contents.Imported {
+		key, err := crypto.ToECDSA(imported.Key)
 		if err != nil {
 			return bad(fmt.Sprintf("imported.%d", i), "not a private key of secp256k1")
 		}
 		k := newSigner(key)
+		if k.address != imported.Address {
+			return bad(fmt.Sprintf("imported.%d", i), fmt.Sprintf("was imported as %s, but its key is that of %s", imported.Address, k.address))
+		}
 		v.s.imported[k.address] = k
 	}
 	return nil

@@ -255,6 +255,7 @@ func TestOpenRefusesContents(t *testing.T) {
 	path := newVault(t)
 	v := openVault(t, path)
 	own := v.s.contents.Entropies[0]
+	own32 := bytes.Repeat([]byte{1}, 32)
 	tests := []struct {
 		name  string
 		c     contents
@@ -264,8 +265,9 @@ func TestOpenRefusesContents(t *testing.T) {
 		{"a second entropy", contents{Entropies: []hexBytes{own, make(hexBytes, 16)}}, "fingerprints"},
 		{"entropy too short", contents{Entropies: []hexBytes{make(hexBytes, 8)}}, "entropies.0"},
 		{"another entropy", contents{Entropies: []hexBytes{make(hexBytes, 16)}}, "fingerprints.0"},
-		{"imported zero", contents{Entropies: []hexBytes{own}, Imported: []hexBytes{make(hexBytes, 32)}}, "imported.0"},
-		{"imported too short", contents{Entropies: []hexBytes{own}, Imported: []hexBytes{{1}}}, "imported.0"},
+		{"imported zero", contents{Entropies: []hexBytes{own}, Imported: []importedKey{{Key: make(hexBytes, 32)}}}, "imported.0"},
+		{"imported too short", contents{Entropies: []hexBytes{own}, Imported: []importedKey{{Key: hexBytes{1}}}}, "imported.0"},
+		{"imported, another address", contents{Entropies: []hexBytes{own}, Imported: []importedKey{{Key: own32}}}, "imported.0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -484,7 +486,7 @@ func TestClose(t *testing.T) {
 	v.Close()
 	v.Close() // again at any time
 
-	for _, b := range [][]byte{s.key, s.contents.Entropies[0], s.contents.Imported[0]} {
+	for _, b := range [][]byte{s.key, s.contents.Entropies[0], s.contents.Imported[0].Key} {
 		if !bytes.Equal(b, make([]byte, len(b))) {
 			t.Error("a secret outlives Close")
 		}

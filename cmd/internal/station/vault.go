@@ -17,7 +17,8 @@ import (
 
 func newVault(s *Station) *cobra.Command {
 	return cli.Group("vault", "Make the vault, and let public keys out of it",
-		newVaultCreate(s), newVaultAddMnemonic(s), newVaultExportWatch(s), newVaultAccounts(s), newVaultImportKeystore(s), newVaultExportKeystore(s))
+		newVaultCreate(s), newVaultAddMnemonic(s), newVaultExportWatch(s), newVaultAccounts(s), newVaultImportKeystore(s), newVaultExportKeystore(s),
+		newVaultChangePassphrase(s), newVaultVerify(s))
 }
 
 // fingerprintRow is what every command on the vault tells at least.
@@ -26,8 +27,10 @@ type fingerprintRow struct {
 	Path        string         `json:"path,omitzero"` // of a file that was written
 }
 
+const passphraseFlagName = "passphrase-file"
+
 func passphraseFlag(c *cobra.Command, into *string) {
-	c.Flags().StringVar(into, "passphrase-file", "", "read the vault's passphrase from this `file` instead of the terminal")
+	c.Flags().StringVar(into, passphraseFlagName, "", "read the vault's passphrase from this `file` instead of the terminal")
 }
 
 func riskFlag(c *cobra.Command, into *[]string, known ...string) {

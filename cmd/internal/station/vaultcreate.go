@@ -29,15 +29,14 @@ else. They are the only way to the funds when this machine is lost: write them
 down before you go on. With --mnemonic-file, the vault is restored from words
 that somebody wrote down; then restore ` + signer.RecordFile + ` from its newest backup, too.
 
---light-kdf makes the passphrase cheap to guess. It is for tests.`,
+Deriving the key from the passphrase is made to take this machine about a second,
+and at least 256 MiB of memory, each time that the vault is opened: that is what
+a thief of the file pays for each guess. --light-kdf makes guessing cheap. It is
+for tests.`,
 		Example: `  airlock-signer vault create
   airlock-signer vault create --mnemonic-file words --passphrase-file passphrase`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			kdf := vault.DefaultKDF
-			if light {
-				kdf = vault.LightKDF
-			}
-			return runVaultCreate(c, s, mnemonicFile, passphraseFile, kdf)
+			return runVaultCreate(c, s, mnemonicFile, passphraseFile, light)
 		},
 	}
 	c.Flags().StringVar(&mnemonicFile, "mnemonic-file", "", "restore from the words in this `file`")
@@ -46,7 +45,7 @@ that somebody wrote down; then restore ` + signer.RecordFile + ` from its newest
 	return c
 }
 
-func runVaultCreate(c *cobra.Command, s *Station, mnemonicFile, passphraseFile string, kdf vault.KDF) error {
+func runVaultCreate(c *cobra.Command, s *Station, mnemonicFile, passphraseFile string, light bool) error {
 	for _, path := range []string{s.Path(VaultFile), s.Path(signer.RecordFile)} {
 		if _, err := os.Lstat(path); err == nil && (path == s.Path(VaultFile) || mnemonicFile == "") {
 			return wallet.WithHint(fmt.Errorf("there is %s already", path), "a home has one vault for ever; --home names another home")
@@ -54,7 +53,7 @@ func runVaultCreate(c *cobra.Command, s *Station, mnemonicFile, passphraseFile s
 	}
 	// The words come last: nobody writes down those of a vault that is not made
 	// because a passphrase was mistyped.
-	passphrase, err := s.Passphrase(passphraseFile, "New passphrase of the vault", true)
+	passphrase, err := s.newPassphrase(passphraseFile, passphraseFlagName, "New passphrase of the vault")
 	if err != nil {
 		return err
 	}
@@ -65,6 +64,10 @@ func runVaultCreate(c *cobra.Command, s *Station, mnemonicFile, passphraseFile s
 	}
 	defer clear(mnemonic)
 	if err := os.MkdirAll(s.Home, 0o700); err != nil {
+		return err
+	}
+	kdf, err := chooseKDF(light)
+	if err != nil {
 		return err
 	}
 	info, err := vault.Create(s.Path(VaultFile), mnemonic, passphrase, kdf)

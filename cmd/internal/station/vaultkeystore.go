@@ -125,9 +125,9 @@ func runVaultExport(s *Station, o exportOptions) error {
 			wallet.As(wallet.ErrRefused, "%s is derived: its key and the watch file together give away every key of the role %s", account.Address, account.Path.Role),
 			"where that is understood, --accept-risk=%s exports it all the same", riskExposes)
 	}
-	passphrase, err := s.Passphrase(o.keystoreFile, "New passphrase of the keystore file", true)
+	passphrase, err := s.newPassphrase(o.keystoreFile, keystoreFlag, "New passphrase of the keystore file")
 	if err != nil {
-		return wallet.WithHint(err, "give --%s", keystoreFlag)
+		return err
 	}
 	defer clear(passphrase)
 	file, err := account.Keys.ExportKeystore(account.Path, account.Address, passphrase, o.light)
