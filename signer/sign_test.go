@@ -101,16 +101,24 @@ func TestRefusals(t *testing.T) {
 version = 1
 max_age = "1h"
 max_items = 10
+allow = ["withdrawal"]
+roles = ["payout"]
+approvals = 0
 [[chain]]
 id = 1
 max_fee_per_gas_gwei = "1"
+max_fee_per_transaction = "1"
 max_fee_per_batch = "1"
+any_recipient = true
 [[asset]]
 asset = "eip155:1/slip44:60"
 symbol = "ETH"
 decimals = 18
 max_per_transaction = "1"
 max_per_batch = "1"
+max_per_recipient = "1"
+max_per_day = "1"
+max_per_week = "1"
 `)
 	tests := map[string]struct {
 		change func(s *station, b *batch.Batch)

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -57,25 +59,34 @@ type Violation struct {
 // clockTolerance is how far the clocks of the two stations may differ.
 const clockTolerance = time.Hour
 
-// Evaluate lists everything in a batch that the policy forbids, in the order
-// of the batch; nothing means that it may be signed. The batch must have
-// passed its own Check. It is pure.
+// Evaluate lists everything in a batch that the policy forbids; nothing means
+// that it may be signed. What is wrong with the batch as a whole comes first,
+// then its items in their order, then its sums. The batch must have passed its
+// own Check. It is pure.
 func (p *Policy) Evaluate(b *batch.Batch, ctx Context) []Violation {
-	v := violations{p: p}
-	v.checkAge(b, ctx.Now)
+	v := violations{p: p, b: b, ctx: ctx}
+	v.checkAge()
 	chain, ok := p.Chains[b.ChainID]
 	if !ok && !p.Open {
 		v.add("chain", -1, "/chain_id", b.ChainID, "is not among the policy's chains")
 		return v.list
 	}
-	v.checkAssets(b)
-	v.checkFees(b, chain)
-	v.checkPayments(b, chain)
+	v.checkAssets()
+	for i := range b.Items {
+		v.checkItem(i, chain)
+	}
+	if limit, fee := chain.MaxFeePerBatch, b.WorstFee(); limit != nil && fee.Cmp(*limit) > 0 {
+		v.add("max_fee_per_batch", -1, "/items", fee.Decimal(coinDecimals), "is the worst-case fee of the batch, above %s", limit.Decimal(coinDecimals))
+	}
+	v.checkSums()
+	v.checkApprovals()
 	return v.list
 }
 
 type violations struct {
 	p    *Policy
+	b    *batch.Batch
+	ctx  Context
 	list []Violation
 }
 
@@ -83,9 +94,15 @@ func (v *violations) add(rule string, item int, field string, value any, limit s
 	v.list = append(v.list, Violation{Rule: rule, Item: item, Field: field, Value: fmt.Sprint(value), Limit: fmt.Sprintf(limit, args...)})
 }
 
-func (v *violations) checkAge(b *batch.Batch, now time.Time) {
-	age := now.Sub(b.CreatedAt)
-	created := b.CreatedAt.Format(time.RFC3339)
+// addItem names a field of an item, without the item's own pointer.
+func (v *violations) addItem(rule string, i int, field string, value any, limit string, args ...any) {
+	v.add(rule, i, fmt.Sprintf("/items/%d/%s", i, field), value, limit, args...)
+}
+
+func (v *violations) checkAge() {
+	now := v.ctx.Now
+	age := now.Sub(v.b.CreatedAt)
+	created := v.b.CreatedAt.Format(time.RFC3339)
 	if limit := v.p.MaxAge; limit > 0 {
 		switch {
 		case age > limit:
@@ -94,84 +111,136 @@ func (v *violations) checkAge(b *batch.Batch, now time.Time) {
 			v.add("max_age", -1, "/created_at", created, "is in the future: the clock of one of the stations is wrong, here it is %s", now.UTC().Format(time.RFC3339))
 		}
 	}
-	if limit := v.p.MaxItems; limit > 0 && len(b.Items) > limit {
-		v.add("max_items", -1, "/items", len(b.Items), "is more than %d items", limit)
+	if limit, n := v.p.MaxItems, len(v.b.Items); limit > 0 && n > limit {
+		v.add("max_items", -1, "/items", n, "is more than %d items", limit)
 	}
 }
 
 // checkAssets compares how the two stations read an asset: a batch that calls
-// a token by another symbol or divides it otherwise deceives its reviewer.
-func (v *violations) checkAssets(b *batch.Batch) {
-	for i, a := range b.Assets {
+// a token by another symbol, by the symbol of another one or divides it
+// otherwise deceives its reviewer.
+func (v *violations) checkAssets() {
+	for i, a := range v.b.Assets {
+		field := fmt.Sprintf("/assets/%d/", i)
 		known, ok := v.p.Assets[a.Asset]
 		if !ok {
+			for _, id := range v.p.assets {
+				if id.ChainID == v.b.ChainID && strings.EqualFold(v.p.Assets[id].Symbol, a.Symbol) {
+					v.add("symbol", -1, field+"symbol", fmt.Sprintf("%q", a.Symbol), "is that of %s in the policy, and this is %s", id, a.Asset)
+				}
+			}
 			continue
 		}
 		if a.Symbol != known.Symbol {
-			v.add("symbol", -1, fmt.Sprintf("/assets/%d/symbol", i), fmt.Sprintf("%q", a.Symbol), "is %q in the policy", known.Symbol)
+			v.add("symbol", -1, field+"symbol", fmt.Sprintf("%q", a.Symbol), "is %q in the policy", known.Symbol)
 		}
 		if a.Decimals != known.Decimals {
-			v.add("decimals", -1, fmt.Sprintf("/assets/%d/decimals", i), a.Decimals, "is %d in the policy", known.Decimals)
+			v.add("decimals", -1, field+"decimals", a.Decimals, "is %d in the policy", known.Decimals)
 		}
 	}
 }
 
-func (v *violations) checkFees(b *batch.Batch, chain Chain) {
-	if limit := chain.MaxFeePerGas; limit != nil {
-		for i := range b.Items {
-			rungs := b.Items[i].Rungs
-			top := rungs[len(rungs)-1].MaxFeePerGas
-			if top.Cmp(*limit) > 0 {
-				v.add("max_fee_per_gas_gwei", i, fmt.Sprintf("/items/%d/rungs/%d/max_fee_per_gas", i, len(rungs)-1),
-					top.Decimal(gweiDecimals)+" gwei", "is above %s gwei", limit.Decimal(gweiDecimals))
-			}
-		}
+func (v *violations) checkItem(i int, chain Chain) {
+	it := &v.b.Items[i]
+	kind := it.Intent.Kind
+	if v.p.Allow != nil && !v.p.Allow[kind] {
+		v.addItem("allow", i, "intent/kind", kind, "is not what the policy allows to sign")
 	}
-	if limit := chain.MaxFeePerBatch; limit != nil {
-		if fee := b.WorstFee(); fee.Cmp(*limit) > 0 {
-			v.add("max_fee_per_batch", -1, "", fee.Decimal(coinDecimals), "is the worst-case fee of the batch, above %s", limit.Decimal(coinDecimals))
-		}
+	if old := it.Replaces; old.Kind != "" && kind != wallet.IntentCancel && v.p.Allow != nil && !v.p.Allow[Replacement] {
+		v.addItem("allow", i, "replaces", fmt.Sprintf("%s %q", old.Kind, old.ID), "was signed at this nonce, and the policy does not allow a replacement")
 	}
-}
-
-func (v *violations) checkPayments(b *batch.Batch, chain Chain) {
-	totals := map[wallet.AssetID]wallet.Amount{}
-	for i := range b.Items {
-		it := &b.Items[i]
-		switch it.Intent.Kind {
-		case wallet.IntentWithdrawal:
-			v.checkWithdrawal(i, it, chain)
-			totals[it.Intent.Asset] = totals[it.Intent.Asset].Add(it.Intent.Amount)
-		case wallet.IntentSweep, wallet.IntentRebalance:
-			// Also in an open policy: what goes to nobody's address stays not ours.
-			if it.RecipientPath == "" && (chain.Treasury == common.Address{} || it.Intent.Recipient != chain.Treasury) {
-				v.add("treasury", i, fmt.Sprintf("/items/%d/intent/recipient", i), it.Intent.Recipient,
-					"is neither derived from the vault nor the treasury that the policy pins")
-			}
-		}
+	if v.p.Roles != nil && !v.p.Roles[it.Path.Role] {
+		v.addItem("roles", i, "path", it.Path, "is of the role %s, which the policy does not allow to send", it.Path.Role)
 	}
-	for _, a := range b.Assets {
-		limits, ok := v.p.Assets[a.Asset]
-		if total := totals[a.Asset]; ok && limits.MaxPerBatch != nil && total.Cmp(*limits.MaxPerBatch) > 0 {
-			v.add("max_per_batch", -1, "", limits.format(total), "is what the batch pays in all, above %s", limits.format(*limits.MaxPerBatch))
+	v.checkDestination(i, chain)
+	v.checkItemFees(i, chain)
+	switch kind {
+	case wallet.IntentWithdrawal:
+		v.checkWithdrawal(i, chain)
+	case wallet.IntentSweep, wallet.IntentRebalance:
+		// Also in an open policy: what goes to nobody's address stays not ours.
+		if it.RecipientPath == "" && (chain.Treasury == common.Address{} || it.Intent.Recipient != chain.Treasury) {
+			v.addItem("treasury", i, "intent/recipient", it.Intent.Recipient,
+				"is neither derived from the vault nor the treasury that the policy pins")
 		}
 	}
 }
 
-func (v *violations) checkWithdrawal(i int, it *batch.Item, chain Chain) {
-	in := &it.Intent
-	if chain.Recipients != nil && !chain.Recipients[in.Recipient] {
-		v.add("recipients", i, fmt.Sprintf("/items/%d/intent/recipient", i), in.Recipient, "is not among the policy's recipients")
+// checkDestination holds where the transaction and its value go against what
+// may be called and whom nobody may pay.
+func (v *violations) checkDestination(i int, chain Chain) {
+	it := &v.b.Items[i]
+	if to := it.Intent.Recipient; v.p.Blocked[to] {
+		v.addItem("blocked", i, "intent/recipient", to, "is blocked")
 	}
+	if it.To != it.Intent.Recipient && v.p.Blocked[it.To] {
+		v.addItem("blocked", i, "to", it.To, "is blocked")
+	}
+	if len(it.Data) == 0 {
+		return
+	}
+	// Check let nothing else pass. That it is looked at here too keeps what a
+	// later batch may call out of policies that do not know of it.
+	if _, _, err := batch.DecodeTransfer(it.Data); err != nil {
+		v.addItem("contract", i, "data", fmt.Sprintf("%#.80x", []byte(it.Data)), "is not a call of %s, and nothing else can be called", TransferMethod)
+	}
+	if _, ok := v.p.Assets[wallet.Token(v.b.ChainID, it.To)]; !ok && !v.p.Open && !chain.calls(it.To, TransferMethod) {
+		v.addItem("contract", i, "to", it.To, "is neither the token of an [[asset]] nor a [[contract]] whose %s the policy allows", TransferMethod)
+	}
+}
+
+func (c *Chain) calls(contract common.Address, method string) bool {
+	return slices.ContainsFunc(c.Contracts, func(k Contract) bool {
+		return k.Address == contract && slices.Contains(k.Methods, method)
+	})
+}
+
+func (v *violations) checkItemFees(i int, chain Chain) {
+	it := &v.b.Items[i]
+	last := len(it.Rungs) - 1
+	if limit, top := chain.MaxFeePerGas, it.Rungs[last].MaxFeePerGas; limit != nil && top.Cmp(*limit) > 0 {
+		v.addItem("max_fee_per_gas_gwei", i, fmt.Sprintf("rungs/%d/max_fee_per_gas", last), top.Decimal(gweiDecimals)+" gwei", "is above %s gwei", limit.Decimal(gweiDecimals))
+	}
+	if limit, fee := chain.MaxFeePerTransaction, it.WorstFee(); limit != nil && fee.Cmp(*limit) > 0 {
+		v.addItem("max_fee_per_transaction", i, "gas", fee.Decimal(coinDecimals), "is the worst-case fee of %d gas, above %s", it.Gas, limit.Decimal(coinDecimals))
+	}
+}
+
+func (v *violations) checkWithdrawal(i int, chain Chain) {
+	in := &v.b.Items[i].Intent
+	v.checkRecipient(i, chain)
+	v.checkRequest(i)
 	limits, ok := v.p.Assets[in.Asset]
 	if !ok {
 		if !v.p.Open {
-			v.add("asset", i, fmt.Sprintf("/items/%d/intent/asset", i), in.Asset, "is not among the policy's assets")
+			v.addItem("asset", i, "intent/asset", in.Asset, "is not among the policy's assets")
 		}
 		return
 	}
-	if limits.MaxPerTransaction != nil && in.Amount.Cmp(*limits.MaxPerTransaction) > 0 {
-		v.add("max_per_transaction", i, fmt.Sprintf("/items/%d/intent/amount", i), limits.format(in.Amount), "is above %s", limits.format(*limits.MaxPerTransaction))
+	if limit := limits.MaxPerTransaction; limit != nil && in.Amount.Cmp(*limit) > 0 {
+		v.addItem("max_per_transaction", i, "intent/amount", limits.format(in.Amount), "is above %s", limits.format(*limit))
+	}
+}
+
+func (v *violations) checkRecipient(i int, chain Chain) {
+	to := v.b.Items[i].Intent.Recipient
+	refuse := func(rule, limit string, args ...any) { v.addItem(rule, i, "intent/recipient", to, limit, args...) }
+	// What a token's own contract gets is lost, and no allowlist means it.
+	if _, token := v.p.Assets[wallet.Token(v.b.ChainID, to)]; token || chain.calls(to, TransferMethod) {
+		refuse("contract", "is the contract of a token, and what it gets is lost")
+	}
+	if chain.Recipients == nil {
+		return
+	}
+	since, seen := v.ctx.Since[to]
+	switch counts := since.Add(chain.RecipientsDelay); {
+	case !chain.Recipients[to]:
+		refuse("recipients", "is not among the policy's recipients")
+	case chain.RecipientsDelay == 0:
+	case !seen:
+		refuse("recipients_delay", "is new among the policy's recipients, and counts %s after this station first saw it", duration(chain.RecipientsDelay))
+	case counts.After(v.ctx.Now):
+		refuse("recipients_delay", "is among the policy's recipients since %s, and counts from %s on", since.UTC().Format(time.RFC3339), counts.UTC().Format(time.RFC3339))
 	}
 }
 

@@ -32,70 +32,96 @@ const (
 	gweiDecimals = 9
 )
 
-// Policy is a policy that was read and found consistent.
+// Policy is a policy that was read and found consistent. A limit that is nil
+// is none; only an open policy lacks limits.
 type Policy struct {
 	Hash string // SHA-256 of the file, in hex
 	// Open says that what is not limited below is not limited at all.
 	Open     bool
 	MaxAge   time.Duration // since a batch was built; 0 is no limit
 	MaxItems int           // of a batch; 0 is no limit
-	Chains   map[uint64]Chain
-	Assets   map[wallet.AssetID]Asset
+	// Allow are the kinds of intent that may be signed, and Replacement; nil is
+	// all.
+	Allow map[wallet.IntentKind]bool
+	// Roles are those whose addresses may send; nil is all.
+	Roles map[wallet.Role]bool
+	// Blocked get nothing on any chain, whatever else says that they may.
+	Blocked map[common.Address]bool
+	// Approvals is how many approvers must sign any batch. Assets may ask for
+	// more.
+	Approvals int
+	Approvers []Person
+	// RequestsSigned says that every withdrawal needs the signature of one of
+	// the requesters.
+	RequestsSigned bool
+	Requesters     []Person
+	Chains         map[uint64]Chain
+	Assets         map[wallet.AssetID]Asset
 
 	chains []uint64         // in the order of the file
 	assets []wallet.AssetID // in the order of the file
 }
 
+// Replacement is the permission to sign, at a nonce at which something was
+// signed, something else that is no cancel.
+const Replacement wallet.IntentKind = "replacement"
+
+// Person is an approver or a requester: who has the key of an address.
+type Person struct {
+	Name    string         `json:"name"`
+	Address common.Address `json:"address"`
+}
+
 // Chain is what is allowed on one chain.
 type Chain struct {
 	ID uint64
-	// MaxFeePerGas is the highest max_fee_per_gas of any rung, in wei; nil is
-	// no limit.
+	// MaxFeePerGas is the highest max_fee_per_gas of any rung, in wei.
 	MaxFeePerGas *wallet.Amount
-	// MaxFeePerBatch is the most that all items may cost in gas at their top
-	// rungs, in wei; nil is no limit.
-	MaxFeePerBatch *wallet.Amount
-	// Treasury is where sweeps may go beside the vault's own treasury
-	// addresses; the zero address if there is none.
+	// MaxFeePerTransaction and MaxFeePerBatch are the most that an item and all
+	// items may cost in gas at their top rungs, in wei.
+	MaxFeePerTransaction, MaxFeePerBatch *wallet.Amount
+	// Treasury is where sweeps and rebalances may go beside the vault's own
+	// treasury addresses; the zero address if there is none.
 	Treasury common.Address
 	// Recipients are the only ones that withdrawals may pay; nil is anyone.
 	Recipients map[common.Address]bool
+	// RecipientsDelay is how long after the station first saw it a recipient
+	// counts.
+	RecipientsDelay time.Duration
+	// Contracts may be called with these methods beside the tokens of the
+	// policy's assets.
+	Contracts []Contract
 }
 
-// Asset is how much withdrawals may pay of one asset. Sweeps and top-ups stay
-// in the vault or go to the pinned treasury, so only their fees are limited.
+// Contract is one that may be called.
+type Contract struct {
+	Address common.Address
+	Methods []string // signatures such as TransferMethod
+}
+
+// TransferMethod is the only method that a batch can call (ERC-20).
+const TransferMethod = "transfer(address,uint256)"
+
+// Asset is how much withdrawals may pay of one asset. Sweeps, top-ups and
+// rebalances stay in the vault or go to the pinned treasury, so only their
+// fees are limited.
 type Asset struct {
-	ID                wallet.AssetID
-	Symbol            string
-	Decimals          uint8
-	MaxPerTransaction *wallet.Amount // base units; nil is no limit
-	MaxPerBatch       *wallet.Amount // base units; nil is no limit
+	ID       wallet.AssetID
+	Symbol   string
+	Decimals uint8
+	// The limits are in base units. That of a recipient, of a day and of a week
+	// hold within any 24 hours or seven days, the batch included.
+	MaxPerTransaction, MaxPerBatch, MaxPerRecipient, MaxPerDay, MaxPerWeek *wallet.Amount
+	// Tiers ask for more approvals the more is paid, rising in both.
+	Tiers []Tier
 }
 
-// The file, as TOML has it. Pointers tell what is not there.
-type file struct {
-	Version  int64        `toml:"version"`
-	Open     bool         `toml:"open"`
-	MaxAge   *string      `toml:"max_age"`
-	MaxItems *int         `toml:"max_items"`
-	Chains   []chainTable `toml:"chain"`
-	Assets   []assetTable `toml:"asset"`
-}
-
-type chainTable struct {
-	ID             uint64    `toml:"id"`
-	MaxFeePerGas   *string   `toml:"max_fee_per_gas_gwei"`
-	MaxFeePerBatch *string   `toml:"max_fee_per_batch"`
-	Treasury       *string   `toml:"treasury"`
-	Recipients     *[]string `toml:"recipients"`
-}
-
-type assetTable struct {
-	Asset             string  `toml:"asset"`
-	Symbol            string  `toml:"symbol"`
-	Decimals          *int64  `toml:"decimals"`
-	MaxPerTransaction *string `toml:"max_per_transaction"`
-	MaxPerBatch       *string `toml:"max_per_batch"`
+// Tier is how many approvals a batch needs that pays more than an amount. What
+// counts is what withdrawals of the asset are signed for within any 24 hours,
+// the batch included, so that splitting a batch needs no fewer.
+type Tier struct {
+	Above     wallet.Amount // base units
+	Approvals int
 }
 
 // Load reads the policy at path. A missing file and a file that is no policy
@@ -131,26 +157,16 @@ func Parse(raw []byte) (*Policy, error) {
 	if err := checkCase(raw); err != nil {
 		return nil, err
 	}
+	if f.Version != version {
+		return nil, fmt.Errorf("version = %d: want version = %d", f.Version, version)
+	}
 	sum := sha256.Sum256(raw)
 	p := &Policy{
 		Hash: hex.EncodeToString(sum[:]), Open: f.Open,
 		Chains: map[uint64]Chain{}, Assets: map[wallet.AssetID]Asset{},
 	}
-	if f.Version != version {
-		return nil, fmt.Errorf("version = %d: want version = %d", f.Version, version)
-	}
-	if err := p.readGeneral(f); err != nil {
+	if err := p.read(f); err != nil {
 		return nil, err
-	}
-	for i, t := range f.Chains {
-		if err := p.readChain(t); err != nil {
-			return nil, fmt.Errorf("[[chain]] number %d (id = %d): %w", i+1, t.ID, err)
-		}
-	}
-	for i, t := range f.Assets {
-		if err := p.readAsset(t); err != nil {
-			return nil, fmt.Errorf("[[asset]] number %d (asset = %.100q): %w", i+1, t.Asset, err)
-		}
 	}
 	return p, nil
 }
@@ -200,120 +216,4 @@ func checkCase(raw []byte) error {
 		return nil
 	}
 	return walk(tree)
-}
-
-func (p *Policy) missing(key, what string) error {
-	if p.Open {
-		return nil
-	}
-	return fmt.Errorf("%s is missing: %s, or say open = true to limit nothing that is not written", key, what)
-}
-
-func (p *Policy) readGeneral(f file) error {
-	if f.MaxAge == nil {
-		if err := p.missing("max_age", "say how old a batch may be"); err != nil {
-			return err
-		}
-	} else {
-		d, err := time.ParseDuration(*f.MaxAge)
-		if err != nil || d <= 0 {
-			return fmt.Errorf("max_age = %q: want a time such as \"48h\"", *f.MaxAge)
-		}
-		p.MaxAge = d
-	}
-	if f.MaxItems == nil {
-		return p.missing("max_items", "say how many transactions a batch may have")
-	}
-	if *f.MaxItems <= 0 {
-		return fmt.Errorf("max_items = %d: want a number above zero", *f.MaxItems)
-	}
-	p.MaxItems = *f.MaxItems
-	return nil
-}
-
-func (p *Policy) readChain(t chainTable) error {
-	if _, twice := p.Chains[t.ID]; twice {
-		return errors.New("the chain stands twice")
-	}
-	if t.ID == 0 {
-		return errors.New("id is missing: want the chain's EIP-155 id")
-	}
-	c := Chain{ID: t.ID}
-	var err error
-	if c.MaxFeePerGas, err = p.amount("max_fee_per_gas_gwei", t.MaxFeePerGas, gweiDecimals, "say what gas may cost"); err != nil {
-		return err
-	}
-	if c.MaxFeePerBatch, err = p.amount("max_fee_per_batch", t.MaxFeePerBatch, coinDecimals, "say what the gas of a batch may cost"); err != nil {
-		return err
-	}
-	if t.Treasury != nil {
-		if c.Treasury, err = address(*t.Treasury); err != nil {
-			return fmt.Errorf("treasury: %w", err)
-		}
-	}
-	if t.Recipients != nil {
-		c.Recipients = make(map[common.Address]bool, len(*t.Recipients))
-		for i, s := range *t.Recipients {
-			a, err := address(s)
-			if err != nil {
-				return fmt.Errorf("recipients, number %d: %w", i+1, err)
-			}
-			c.Recipients[a] = true
-		}
-	}
-	p.Chains[c.ID] = c
-	p.chains = append(p.chains, c.ID)
-	return nil
-}
-
-func (p *Policy) readAsset(t assetTable) error {
-	id, err := wallet.ParseAssetID(t.Asset)
-	if err != nil {
-		return err
-	}
-	if _, twice := p.Assets[id]; twice {
-		return errors.New("the asset stands twice")
-	}
-	if _, ok := p.Chains[id.ChainID]; !ok {
-		return fmt.Errorf("there is no [[chain]] with id = %d", id.ChainID)
-	}
-	if t.Symbol == "" || t.Decimals == nil {
-		return errors.New("symbol and decimals are needed, to compare with what a batch says of the asset")
-	}
-	if *t.Decimals < 0 || *t.Decimals > wallet.MaxDecimals {
-		return fmt.Errorf("decimals = %d: want 0 to %d", *t.Decimals, wallet.MaxDecimals)
-	}
-	if id.IsCoin() && *t.Decimals != coinDecimals {
-		return fmt.Errorf("decimals = %d: a chain's coin has %d", *t.Decimals, coinDecimals)
-	}
-	a := Asset{ID: id, Symbol: t.Symbol, Decimals: uint8(*t.Decimals)}
-	if a.MaxPerTransaction, err = p.amount("max_per_transaction", t.MaxPerTransaction, a.Decimals, "say how much one withdrawal may pay"); err != nil {
-		return err
-	}
-	if a.MaxPerBatch, err = p.amount("max_per_batch", t.MaxPerBatch, a.Decimals, "say how much the withdrawals of a batch may pay"); err != nil {
-		return err
-	}
-	p.Assets[id] = a
-	p.assets = append(p.assets, id)
-	return nil
-}
-
-// amount reads a limit in whole units. It never rounds.
-func (p *Policy) amount(key string, text *string, decimals uint8, what string) (*wallet.Amount, error) {
-	if text == nil {
-		return nil, p.missing(key, what)
-	}
-	a, err := wallet.ParseDecimal(*text, decimals)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
-	}
-	return &a, nil
-}
-
-func address(s string) (common.Address, error) {
-	a, err := wallet.ParseAddress(s)
-	if err == nil && a == (common.Address{}) {
-		err = errors.New("the zero address")
-	}
-	return a, err
 }
