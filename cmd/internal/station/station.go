@@ -62,6 +62,7 @@ It cannot reach a network and refuses to sign on a machine that can.
   airlock-signer policy init
   airlock-signer vault export-watch -o watch.json
   airlock-signer review batch.json
+  airlock-signer approve batch.json -o approved.json --path "m/44'/60'/3'/0/0"
   airlock-signer sign batch.json -o signed.json`,
 	}
 	env.AddFlags(root)
@@ -72,7 +73,7 @@ It cannot reach a network and refuses to sign on a machine that can.
 
 // Commands are those that both programs have.
 func (s *Station) Commands() []*cobra.Command {
-	return []*cobra.Command{newVault(s), newPolicy(s), newReview(s), newSign(s)}
+	return []*cobra.Command{newVault(s), newPolicy(s), newReview(s), newApprove(s), newSign(s)}
 }
 
 // openVault decrypts the vault of the home. The caller closes it.

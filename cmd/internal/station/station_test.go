@@ -99,15 +99,16 @@ func (b *bench) typing(typed []string, args ...string) result {
 	root := New(env)
 	// The root of the test has the interfaces and the halt of the test.
 	for _, c := range root.Commands() {
-		if c.Name() == "sign" {
+		if c.Name() == "sign" || c.Name() == "approve" {
 			root.RemoveCommand(c)
 		}
 	}
-	root.AddCommand(newSign(&Station{
+	s := &Station{
 		Env: env, Offline: !b.online,
 		Halted:     func(context.Context) error { return b.halted },
 		Interfaces: func() ([]net.Interface, error) { return b.interfaces, nil },
-	}))
+	}
+	root.AddCommand(newSign(s), newApprove(s))
 	code := cli.MainContext(b.t.Context(), root, env, args)
 	return result{code, out.String(), errs.String()}
 }

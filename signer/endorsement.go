@@ -1,0 +1,80 @@
+package signer
+
+import (
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet/batch"
+)
+
+// Endorsement is a signature that a batch carries beside its transactions: of
+// one who approves the batch, or of one who asked for a withdrawal in it.
+type Endorsement struct {
+	Item   int            // position of the withdrawal from 0, or -1 for an approval
+	Signer common.Address // whose it is said to be
+	// Wrong says why it is not that signer's over just this batch or withdrawal;
+	// it is nil if it is.
+	Wrong error
+}
+
+// Endorsements are all of a batch, verified, in the batch's order.
+type Endorsements struct {
+	Approvals []Endorsement
+	Requests  []Endorsement
+	items     int
+}
+
+// Endorse verifies every endorsement of a batch that passed its own Check, on
+// all processors. It is pure. Whose endorsement counts is for the policy to say:
+// this package vouches that it is theirs.
+func Endorse(b *batch.Batch) (*Endorsements, error) {
+	e := &Endorsements{items: len(b.Items)}
+	wrong, err := b.CheckApprovals()
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range b.Approvals {
+		e.Approvals = append(e.Approvals, Endorsement{-1, a.Approver, wrong[i]})
+	}
+	places := []int{} // of the requests within their items
+	for i := range b.Items {
+		for n, r := range b.Items[i].RequestedBy {
+			e.Requests = append(e.Requests, Endorsement{i, r.Requester, nil})
+			places = append(places, n)
+		}
+	}
+	err = parallel(len(e.Requests), func(n int) error {
+		r := &e.Requests[n]
+		it := &b.Items[r.Item]
+		in := it.Intent
+		r.Wrong = batch.CheckRequester(it.RequestedBy[places[n]], in.ID, in.Asset, in.Amount, in.Recipient)
+		return nil
+	})
+	return e, err
+}
+
+// Approvers are those who approved the batch, each once.
+func (e *Endorsements) Approvers() []common.Address {
+	var list []common.Address
+	for _, a := range e.Approvals {
+		if a.Wrong == nil {
+			list = append(list, a.Signer) // Check refuses one that stands twice
+		}
+	}
+	return list
+}
+
+// Requesters are, per item, those who asked for it, each once; nil if nobody
+// asked for any.
+func (e *Endorsements) Requesters() [][]common.Address {
+	var list [][]common.Address
+	for _, r := range e.Requests {
+		if r.Wrong != nil {
+			continue
+		}
+		if list == nil {
+			list = make([][]common.Address, e.items)
+		}
+		list[r.Item] = append(list[r.Item], r.Signer)
+	}
+	return list
+}
