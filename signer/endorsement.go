@@ -1,6 +1,8 @@
 package signer
 
 import (
+	"fmt"
+
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/wallet/batch"
@@ -10,6 +12,7 @@ import (
 // one who approves the batch, or of one who asked for a withdrawal in it.
 type Endorsement struct {
 	Item   int            // position of the withdrawal from 0, or -1 for an approval
+	Place  int            // in the list of the batch or item
 	Signer common.Address // whose it is said to be
 	// Wrong says why it is not that signer's over just this batch or withdrawal;
 	// it is nil if it is.
@@ -33,20 +36,18 @@ func Endorse(b *batch.Batch) (*Endorsements, error) {
 		return nil, err
 	}
 	for i, a := range b.Approvals {
-		e.Approvals = append(e.Approvals, Endorsement{-1, a.Approver, wrong[i]})
+		e.Approvals = append(e.Approvals, Endorsement{-1, i, a.Approver, wrong[i]})
 	}
-	places := []int{} // of the requests within their items
 	for i := range b.Items {
 		for n, r := range b.Items[i].RequestedBy {
-			e.Requests = append(e.Requests, Endorsement{i, r.Requester, nil})
-			places = append(places, n)
+			e.Requests = append(e.Requests, Endorsement{i, n, r.Requester, nil})
 		}
 	}
 	err = parallel(len(e.Requests), func(n int) error {
 		r := &e.Requests[n]
 		it := &b.Items[r.Item]
 		in := it.Intent
-		r.Wrong = batch.CheckRequester(it.RequestedBy[places[n]], in.ID, in.Asset, in.Amount, in.Recipient)
+		r.Wrong = batch.CheckRequester(it.RequestedBy[r.Place], in.ID, in.Asset, in.Amount, in.Recipient)
 		return nil
 	})
 	return e, err
@@ -75,6 +76,23 @@ func (e *Endorsements) Requesters() [][]common.Address {
 			list = make([][]common.Address, e.items)
 		}
 		list[r.Item] = append(list[r.Item], r.Signer)
+	}
+	return list
+}
+
+// refusals refuses the withdrawals that carry a signature which is not its
+// requester's over them. The online station took none of those in, so something
+// was changed since, whether or not the policy asks for signatures. An approval
+// that does not hold refuses nothing: it does not count.
+func (e *Endorsements) refusals() (list []Refusal) {
+	for _, r := range e.Requests {
+		if r.Wrong != nil {
+			list = append(list, Refusal{
+				Rule: RuleRequester, Item: r.Item, Field: fmt.Sprintf("/items/%d/requested_by/%d", r.Item, r.Place), Value: r.Signer.Hex(),
+				Why:  fmt.Sprintf("has not signed this withdrawal: %s", r.Wrong),
+				Hint: "somebody changed the withdrawal after it was asked for: find out where, and ask the requester what they signed",
+			})
+		}
 	}
 	return list
 }

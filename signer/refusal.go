@@ -16,6 +16,7 @@ const (
 	RuleWithdrawal   = "withdrawal"      // the withdrawal was signed with another nonce
 	RuleRecord       = "record"          // the signing record is older than the batch, or another vault's
 	RuleClock        = "clock"           // the clock is far ahead of the record
+	RuleRequester    = "requester"       // a withdrawal carries a signature that is not its requester's
 	RuleRequests     = "requests"        // a list that came another way does not have the withdrawal
 	RuleDigest       = "digest"          // the digest is not the expected one
 	RuleHalted       = "halted"          // the home is halted

@@ -110,9 +110,13 @@ func (s *Service) Inspect(ctx context.Context, b *batch.Batch, vault hd.Fingerpr
 	if err != nil {
 		return nil, err
 	}
+	endorsed, err := Endorse(b)
+	if err != nil {
+		return nil, err
+	}
 	var seen *Inspection
 	err = s.Record.View(ctx, func(tx store.Tx) (err error) {
-		seen, _, err = s.inspect(tx, b, digest, vault, risks)
+		seen, _, err = s.inspect(tx, b, digest, endorsed, vault, risks)
 		return err
 	})
 	return seen, err
@@ -128,7 +132,7 @@ type findings struct {
 
 // inspect looks at everything that decides on a batch, in the transaction that
 // records it or in one before.
-func (s *Service) inspect(tx store.Tx, b *batch.Batch, digest string, vault hd.Fingerprint, risks Risks) (*Inspection, *findings, error) {
+func (s *Service) inspect(tx store.Tx, b *batch.Batch, digest string, endorsed *Endorsements, vault hd.Fingerprint, risks Risks) (*Inspection, *findings, error) {
 	var (
 		seen Inspection
 		f    findings
@@ -139,10 +143,12 @@ func (s *Service) inspect(tx store.Tx, b *batch.Batch, digest string, vault hd.F
 	}
 	f.now = momentOf(s.Now(), f.last, s.Date)
 	seen.Context.Now = f.now.at
+	seen.Context.Approvers, seen.Context.Requesters = endorsed.Approvers(), endorsed.Requesters()
 	if f.now.jumped {
 		seen.Refusals = append(seen.Refusals, clockRefusal(f.now, s.Date))
 	}
 	seen.Refusals = append(seen.Refusals, refusals(b, vault, s.Policy, seen.Context)...)
+	seen.Refusals = append(seen.Refusals, endorsed.refusals()...)
 	if _, _, seen.Signed, err = signedBefore(tx, digest); err != nil || seen.Signed {
 		return &seen, &f, err
 	}
@@ -202,8 +208,12 @@ func (s *Service) record(ctx context.Context, b *batch.Batch, vault hd.Fingerpri
 	if err != nil {
 		return entry, "", err
 	}
+	endorsed, err := Endorse(b)
+	if err != nil {
+		return entry, "", err
+	}
 	err = s.Record.Update(ctx, func(tx store.Tx) error {
-		seen, f, err := s.inspect(tx, b, digest, vault, risks)
+		seen, f, err := s.inspect(tx, b, digest, endorsed, vault, risks)
 		if err != nil {
 			return err
 		}

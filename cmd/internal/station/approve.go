@@ -233,12 +233,12 @@ func (s *Station) approveWithKey(ctx context.Context, b *batch.Batch, o approveO
 		s.Note("this vault signs the batch itself: its approval proves nothing about a second person")
 	}
 	if o.expect == "" {
-		summary, err := s.summarize(ctx, b, nil)
+		report, err := s.report(ctx, b, nil)
 		if err != nil {
 			return nil, err
 		}
 		question := fmt.Sprintf("Type the first %d characters of the digest, as the other station shows it, to approve %d items", digestDigits, len(b.Items))
-		if err := s.confirmDigest(ctx, summary, question); err != nil {
+		if err := s.confirmDigest(ctx, report, question); err != nil {
 			return nil, err
 		}
 	}
@@ -260,6 +260,9 @@ func (s *Station) approveWithKey(ctx context.Context, b *batch.Batch, o approveO
 		return nil, err
 	}
 	signature[64] += 27
+	if err := s.note(ctx, signer.Note{Kind: signer.KindApproval, Batch: b, What: "approved with the key of " + account.Address.Hex()}); err != nil {
+		return nil, err
+	}
 	return []batch.Approval{{Approver: account.Address, Signature: signature[:]}}, nil
 }
 

@@ -258,11 +258,11 @@ func (s *Station) confirm(ctx context.Context, service *signer.Service, b *batch
 	if err != nil {
 		return err
 	}
-	return s.confirmDigest(ctx, summary, fmt.Sprintf("Type the first %d characters of the digest, as the other station shows it, to sign %d items", digestDigits, len(b.Items)))
+	return s.confirmDigest(ctx, report, fmt.Sprintf("Type the first %d characters of the digest, as the other station shows it, to sign %d items", digestDigits, len(b.Items)))
 }
 
 // confirmDigest shows a review and has the beginning of the digest typed.
-func (s *Station) confirmDigest(ctx context.Context, summary batch.Summary, question string) error {
+func (s *Station) confirmDigest(ctx context.Context, report *signer.Report, question string) error {
 	if s.OutTerminal {
 		if err := tui.Review(ctx, s.In, s.Out, report); err != nil {
 			return err
