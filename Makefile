@@ -9,6 +9,8 @@ NPM_DONE     := $(NPM)/node_modules/.package-lock.json
 TEST_TIMEOUT := 20m
 SCHEDULES    := 1000
 SEED         := 1
+DIST         := dist
+PLATFORMS    := linux/amd64 linux/arm64
 BENCH_PKGS    = $(shell grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u)
 
 .PHONY: all
@@ -18,6 +20,11 @@ all: build
 .PHONY: build
 build:
 	go build -trimpath -o bin/ ./cmd/airlock ./cmd/airlock-signer
+
+## release: both programs for PLATFORMS, static and reproducible, into DIST
+.PHONY: release
+release:
+	.ci/release $(DIST) $(PLATFORMS)
 
 ## test: vet and test everything, with many schedules
 .PHONY: test
@@ -69,7 +76,7 @@ tools: $(LINT) $(NPM_DONE)
 ## clean: remove what the other targets made
 .PHONY: clean
 clean:
-	rm -rf bin .tools $(NPM)/node_modules
+	rm -rf bin dist .tools $(NPM)/node_modules
 
 ## help: this list
 .PHONY: help

@@ -91,10 +91,19 @@ func (e *Env) AddChainFlag(root *cobra.Command) {
 // Path is where a file of the home lies.
 func (e *Env) Path(name string) string { return filepath.Join(e.Home, name) }
 
-// CheckHome refuses to go on where there is no home, and says how to make one.
-func (e *Env) CheckHome(make string) error {
+// NeedHome refuses to go on where no directory is named as the home, as for a
+// user without one.
+func (e *Env) NeedHome() error {
 	if e.Home == "" {
 		return wallet.WithHint(wallet.As(wallet.ErrUsage, "no home: this user has no data directory"), "name one with --home or $%s", HomeVariable)
+	}
+	return nil
+}
+
+// CheckHome refuses to go on where there is no home, and says how to make one.
+func (e *Env) CheckHome(make string) error {
+	if err := e.NeedHome(); err != nil {
+		return err
 	}
 	info, err := os.Stat(e.Home)
 	if errors.Is(err, os.ErrNotExist) {

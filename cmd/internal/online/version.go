@@ -3,20 +3,17 @@ package online
 import (
 	"fmt"
 	"io"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
+	"github.com/airlock-wallet/airlock/cmd/internal/cli"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
 // versionRow says what a program was built from.
 type versionRow struct {
-	Version  string `json:"version"`
-	Revision string `json:"revision"` // of the sources, with + if they were changed
-	Go       string `json:"go"`
-	Schema   uint64 `json:"schema"` // of the store
+	cli.Build
+	Schema uint64 `json:"schema"` // of the store
 }
 
 func newVersion(s *Station) *cobra.Command {
@@ -34,24 +31,4 @@ func newVersion(s *Station) *cobra.Command {
 	}
 }
 
-func readVersion() versionRow {
-	v := versionRow{Version: "(unknown)", Go: runtime.Version(), Schema: store.Version()}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
-	}
-	v.Version = info.Main.Version
-	changed := ""
-	for _, set := range info.Settings {
-		switch set.Key {
-		case "vcs.revision":
-			v.Revision = set.Value
-		case "vcs.modified":
-			if set.Value == "true" {
-				changed = "+"
-			}
-		}
-	}
-	v.Revision += changed
-	return v
-}
+func readVersion() versionRow { return versionRow{cli.ReadBuild(), store.Version()} }

@@ -107,8 +107,9 @@ time as others uses -o and --merge.`,
 
 func runApprove(ctx context.Context, s *Station, o approveOptions) error {
 	ownKey := o.path != "" || o.with != ""
-	if ownKey && (o.offline || s.Offline) && !o.risks[riskOnline] {
-		if err := s.checkOffline(); err != nil {
+	s.Offline = s.Offline || o.offline
+	if ownKey {
+		if err := s.refuseOnline(o.risks); err != nil {
 			return err
 		}
 	}

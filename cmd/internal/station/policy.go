@@ -38,6 +38,9 @@ Without a policy nothing is signed. A policy that is there is never replaced.`,
 		Example: `  airlock-signer policy init
   airlock-signer policy init --preset open`,
 		RunE: func(*cobra.Command, []string) error {
+			if err := s.NeedHome(); err != nil {
+				return err
+			}
 			raw, err := policy.Preset(preset)
 			if err != nil {
 				return err

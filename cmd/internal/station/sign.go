@@ -111,10 +111,9 @@ func runSign(ctx context.Context, s *Station, o signOptions) error {
 
 func signBatch(ctx context.Context, s *Station, b *batch.Batch, o signOptions) error {
 	// What can be refused is refused before anybody types anything.
-	if (o.offline || s.Offline) && !o.risks[riskOnline] {
-		if err := s.checkOffline(); err != nil {
-			return err
-		}
+	s.Offline = s.Offline || o.offline
+	if err := s.refuseOnline(o.risks); err != nil {
+		return err
 	}
 	if o.expect != "" {
 		if err := signer.CheckDigest(b, o.expect); err != nil {
@@ -159,6 +158,10 @@ func signBatch(ctx context.Context, s *Station, b *batch.Batch, o signOptions) e
 	defer v.Close()
 	keys, err := v.Keys(fingerprint)
 	if err != nil {
+		return err
+	}
+	// Much can have been plugged in while somebody read the review.
+	if err := s.refuseOnline(o.risks); err != nil {
 		return err
 	}
 	signed, err := service.Sign(ctx, b, keys, o.risks)

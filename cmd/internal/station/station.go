@@ -47,7 +47,10 @@ type Station struct {
 
 // New is the root command of airlock-signer.
 func New(env *cli.Env) *cobra.Command {
-	s := &Station{Env: env, Offline: true}
+	return (&Station{Env: env, Offline: true}).root()
+}
+
+func (s *Station) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "airlock-signer",
 		Short: "Keep the keys and sign, on a machine without network",
@@ -55,7 +58,8 @@ func New(env *cli.Env) *cobra.Command {
 transactions does, computed from the bytes that it will sign, and signs what its
 policy allows and what contradicts nothing that it ever signed.
 
-It cannot reach a network and refuses to sign on a machine that can.
+It cannot reach a network, and on a machine that can it makes no signature and
+lets no private key out, unless the risk is named: --accept-risk=` + riskOnline + `.
 
 ` + cli.ExitCodes,
 		Example: `  airlock-signer vault create
@@ -65,7 +69,7 @@ It cannot reach a network and refuses to sign on a machine that can.
   airlock-signer approve batch.json -o approved.json --path "m/44'/60'/3'/0/0"
   airlock-signer sign batch.json -o signed.json`,
 	}
-	env.AddFlags(root)
+	s.AddFlags(root)
 	root.AddCommand(s.Commands()...)
 	root.AddCommand(newAddress(s), newVersion(s))
 	return root
@@ -81,6 +85,7 @@ func (s *Station) openVault(passphraseFile string) (*vault.Vault, error) {
 	if _, err := s.statVault(); err != nil {
 		return nil, err
 	}
+	s.warnOnline()
 	passphrase, err := s.Passphrase(passphraseFile, "Passphrase of the vault", false)
 	if err != nil {
 		return nil, err
@@ -105,6 +110,9 @@ func (s *Station) openVault(passphraseFile string) (*vault.Vault, error) {
 }
 
 func (s *Station) statVault() (*vault.Info, error) {
+	if err := s.NeedHome(); err != nil {
+		return nil, err
+	}
 	info, err := vault.Stat(s.Path(VaultFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, wallet.WithHint(fmt.Errorf("there is no vault at %s", s.Path(VaultFile)),
@@ -113,7 +121,12 @@ func (s *Station) statVault() (*vault.Info, error) {
 	return info, err
 }
 
-func (s *Station) policy() (*policy.Policy, error) { return policy.Load(s.Path(policy.File)) }
+func (s *Station) policy() (*policy.Policy, error) {
+	if err := s.NeedHome(); err != nil {
+		return nil, err
+	}
+	return policy.Load(s.Path(policy.File))
+}
 
 func (s *Station) record() *bolt.DB { return bolt.Open(s.Path(signer.RecordFile)).WithWait(s.Wait) }
 
@@ -147,26 +160,4 @@ func (s *Station) refuse(ctx context.Context, b *batch.Batch, err error) error {
 		return errors.Join(err, failed)
 	}
 	return err
-}
-
-// checkOffline refuses a machine with a network interface that is up. An
-// interface without a cable or a peer can be up too: it takes no more than
-// somebody who plugs one in.
-func (s *Station) checkOffline() error {
-	list := s.Interfaces
-	if list == nil {
-		list = net.Interfaces
-	}
-	interfaces, err := list()
-	if err != nil {
-		return wallet.As(wallet.ErrRefused, "network interfaces cannot be listed: %w", err)
-	}
-	for _, i := range interfaces {
-		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 {
-			return wallet.WithHint(
-				wallet.As(wallet.ErrRefused, "the network interface %s is up, and this station must have no network", i.Name),
-				"take the machine off the network; where the risk is understood, --accept-risk=%s signs all the same", riskOnline)
-		}
-	}
-	return nil
 }

@@ -44,6 +44,8 @@ type bench struct {
 	t          *testing.T
 	dir        string
 	interfaces []net.Interface
+	blind      error           // listing them fails
+	asked      func(times int) // called when a command lists them
 	halted     error
 	online     bool // the commands of airlock instead of airlock-signer
 }
@@ -96,19 +98,18 @@ func (b *bench) typing(typed []string, args ...string) result {
 	b.t.Helper()
 	env, out, errs := cli.Test(b.path("home"), typed...)
 	env.Now = func() time.Time { return now }
-	root := New(env)
-	// The root of the test has the interfaces and the halt of the test.
-	for _, c := range root.Commands() {
-		if c.Name() == "sign" || c.Name() == "approve" {
-			root.RemoveCommand(c)
-		}
-	}
-	s := &Station{
+	times := 0
+	root := (&Station{
 		Env: env, Offline: !b.online,
-		Halted:     func(context.Context) error { return b.halted },
-		Interfaces: func() ([]net.Interface, error) { return b.interfaces, nil },
-	}
-	root.AddCommand(newSign(s), newApprove(s))
+		Halted: func(context.Context) error { return b.halted },
+		Interfaces: func() ([]net.Interface, error) {
+			times++
+			if b.asked != nil {
+				b.asked(times)
+			}
+			return b.interfaces, b.blind
+		},
+	}).root()
 	code := cli.MainContext(b.t.Context(), root, env, args)
 	return result{code, out.String(), errs.String()}
 }
@@ -173,6 +174,11 @@ func (b *bench) batch(name string, nonce uint64, change func(*batch.Batch)) (dig
 		b.t.Fatal(err)
 	}
 	return digest
+}
+
+func (b *bench) exists(name string) bool {
+	_, err := os.Stat(b.path(name))
+	return err == nil
 }
 
 func (b *bench) signArgs(file, out string, more ...string) []string {

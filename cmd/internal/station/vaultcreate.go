@@ -46,11 +46,15 @@ for tests.`,
 }
 
 func runVaultCreate(c *cobra.Command, s *Station, mnemonicFile, passphraseFile string, light bool) error {
+	if err := s.NeedHome(); err != nil {
+		return err
+	}
 	for _, path := range []string{s.Path(VaultFile), s.Path(signer.RecordFile)} {
 		if _, err := os.Lstat(path); err == nil && (path == s.Path(VaultFile) || mnemonicFile == "") {
 			return wallet.WithHint(fmt.Errorf("there is %s already", path), "a home has one vault for ever; --home names another home")
 		}
 	}
+	s.warnOnline()
 	// The words come last: nobody writes down those of a vault that is not made
 	// because a passphrase was mistyped.
 	passphrase, err := s.newPassphrase(passphraseFile, passphraseFlagName, "New passphrase of the vault")

@@ -87,14 +87,20 @@ mnemonics, a path wants --fingerprint.
 
 A derived key and the extended public key of its role, which is in the watch
 file, together give away every private key of that role (BIP-32). So a derived
-key is exported only with --accept-risk=` + riskExposes + `.`,
+key is exported only with --accept-risk=` + riskExposes + `.
+
+airlock-signer exports nothing while a network interface other than loopback is
+up, unless --accept-risk=` + riskOnline + `.`,
 		Example: `  airlock-signer vault export-keystore 0x9858EfFD232B4033E47d90003D41EC34EcaEda94 -o key.json
   airlock-signer vault export-keystore "m/44'/60'/0'/0/7" -o key.json --accept-risk=` + riskExposes,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var err error
 			o.name = args[0]
-			if o.risks, err = signer.ParseRisks(accepted, riskExposes); err != nil {
+			if o.risks, err = signer.ParseRisks(accepted, riskExposes, riskOnline); err != nil {
+				return err
+			}
+			if err := s.refuseOnline(o.risks); err != nil {
 				return err
 			}
 			return runVaultExport(s, o)
@@ -104,7 +110,7 @@ key is exported only with --accept-risk=` + riskExposes + `.`,
 	_ = c.MarkFlagRequired("output") // it exists
 	c.Flags().StringVar(&o.keystoreFile, keystoreFlag, "", "read the new file's passphrase from this `file`")
 	c.Flags().BoolVar(&o.light, "light-kdf", false, "derive the new file's key cheaply; for tests only")
-	riskFlag(c, &accepted, riskExposes)
+	riskFlag(c, &accepted, riskExposes, riskOnline)
 	fingerprintFlag(c, &o.fingerprint)
 	passphraseFlag(c, &o.passphraseFile)
 	return c
