@@ -2,9 +2,11 @@ package signer
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/airlock-wallet/airlock/signer/policy"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 )
 
@@ -26,17 +28,22 @@ type Endorsements struct {
 	items     int
 }
 
+// An Endorser is an endorsement as a policy sees it.
+type Endorser struct {
+	Endorsement
+	Name   string // what the policy calls the signer, or empty
+	Counts bool
+	Why    string // why it does not count, as a sentence's end
+}
+
 // Endorse verifies every endorsement of a batch that passed its own Check, on
 // all processors. It is pure. Whose endorsement counts is for the policy to say:
 // this package vouches that it is theirs.
 func Endorse(b *batch.Batch) (*Endorsements, error) {
 	e := &Endorsements{items: len(b.Items)}
-	wrong, err := b.CheckApprovals()
-	if err != nil {
+	var err error
+	if e.Approvals, err = approvalsOf(b); err != nil {
 		return nil, err
-	}
-	for i, a := range b.Approvals {
-		e.Approvals = append(e.Approvals, Endorsement{-1, i, a.Approver, wrong[i]})
 	}
 	for i := range b.Items {
 		for n, r := range b.Items[i].RequestedBy {
@@ -51,6 +58,49 @@ func Endorse(b *batch.Batch) (*Endorsements, error) {
 		return nil
 	})
 	return e, err
+}
+
+func approvalsOf(b *batch.Batch) ([]Endorsement, error) {
+	wrong, err := b.CheckApprovals()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Endorsement, len(wrong))
+	for i, a := range b.Approvals {
+		list[i] = Endorsement{-1, i, a.Approver, wrong[i]}
+	}
+	return list, nil
+}
+
+// Approvals says of each approval of a batch whether it counts under a policy,
+// which may be nil.
+func Approvals(b *batch.Batch, p *policy.Policy) ([]Endorser, error) {
+	approvals, err := approvalsOf(b)
+	if err != nil {
+		return nil, err
+	}
+	var people []policy.Person
+	if p != nil {
+		people = p.Approvers
+	}
+	list := make([]Endorser, len(approvals))
+	for i, a := range approvals {
+		list[i] = Endorser{Endorsement: a}
+		named := slices.IndexFunc(people, func(who policy.Person) bool { return who.Address == a.Signer })
+		switch {
+		case a.Wrong != nil:
+			list[i].Why = a.Wrong.Error()
+		case p == nil:
+			list[i].Why = "there is no policy here that names approvers"
+		case named < 0:
+			list[i].Why = "the policy names no such approver"
+		}
+		if named >= 0 {
+			list[i].Name = people[named].Name
+		}
+		list[i].Counts = list[i].Why == ""
+	}
+	return list, nil
 }
 
 // Approvers are those who approved the batch, each once.

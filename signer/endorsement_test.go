@@ -2,13 +2,17 @@ package signer_test
 
 import (
 	"crypto/ecdsa"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/airlock-wallet/airlock/signer"
+	"github.com/airlock-wallet/airlock/signer/policy"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 )
@@ -165,4 +169,95 @@ func BenchmarkEndorse10k(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// people is an open policy with three approvers, two of whom must approve, and
+// a requester.
+func people(t testing.TB) *policy.Policy {
+	t.Helper()
+	raw, err := policy.Preset("open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw) + "\napprovals = 2\nrequests_signed = true\n"
+	for n, name := range []string{"Alice", "Bob", "Carol"} {
+		_, who := person(t, byte(1+n))
+		text += fmt.Sprintf("[[approver]]\nname = %q\naddress = %q\n", name, who.Hex())
+	}
+	_, who := person(t, 10)
+	return parsePolicy(t, text+fmt.Sprintf("[[requester]]\nname = \"billing\"\naddress = %q\n", who.Hex()))
+}
+
+// TestApprovalsDecide signs once enough of those whom the policy names approved
+// just this batch, and tells what of the rest does not count, and why.
+func TestApprovalsDecide(t *testing.T) {
+	s := newStation(t)
+	s.Policy = people(t)
+	b := s.withdrawals(t, 0, 2)
+	for i := range b.Items {
+		ask(t, &b.Items[i], 10)
+	}
+	refused := func(want ...string) {
+		t.Helper()
+		_, err := s.Sign(t.Context(), b, s.vault, nil)
+		checkRefused(t, err, "policy approvals")
+		for _, words := range want {
+			if !strings.Contains(err.Error(), words) {
+				t.Errorf("the refusal %q does not say %q", err, words)
+			}
+		}
+	}
+	refused("0 approvals", "fewer than the 2", "Alice, Bob, Carol")
+	alice := approve(t, b, 1)
+	refused("1 approval by Alice", "Bob, Carol")
+	stranger := approve(t, b, 4)
+	refused("1 approval by Alice")
+
+	// Nobody is a second person by another spelling, place or name.
+	key, bob := person(t, 2)
+	hash, err := s.withdrawals(t, 0, 1).ApprovalHash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Approvals = append(b.Approvals, batch.Approval{Approver: bob, Signature: signature(t, key, hash)})
+	refused("1 approval by Alice")
+	approvals, err := signer.Approvals(b, s.Policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[common.Address]signer.Endorser{}
+	for _, a := range approvals {
+		told[a.Signer] = a
+	}
+	if a := told[alice]; !a.Counts || a.Name != "Alice" || a.Why != "" {
+		t.Errorf("%+v", a)
+	}
+	if a := told[stranger]; a.Counts || a.Wrong != nil || !strings.Contains(a.Why, "names no such approver") {
+		t.Errorf("%+v", a)
+	}
+	if a := told[bob]; a.Counts || a.Wrong == nil || a.Name != "Bob" {
+		t.Errorf("%+v", a)
+	}
+	double := b.Approvals[0]
+	b.Approvals = []batch.Approval{double, double}
+	if _, err := s.Sign(t.Context(), b, s.vault, nil); !errors.Is(err, wallet.ErrRefused) || !strings.Contains(err.Error(), "approves twice") {
+		t.Errorf("twice the same approval: %v", err)
+	}
+
+	b.Approvals = nil
+	approve(t, b, 1)
+	approve(t, b, 3)
+	report := s.review(t, b)
+	if n := report.Approvals; n.Needed != 2 || len(n.Given) != 2 || !n.Given[0].Counts || !n.Given[1].Counts || len(n.Others) != 1 || n.Others[0].Name != "Bob" {
+		t.Errorf("%+v", n)
+	}
+	s.sign(t, b)
+
+	b = s.withdrawals(t, 2, 2)
+	ask(t, &b.Items[0], 10)
+	ask(t, &b.Items[1], 11) // whom the policy does not name
+	approve(t, b, 1)
+	approve(t, b, 2)
+	_, err = s.Sign(t.Context(), b, s.vault, nil)
+	checkRefused(t, err, "policy requests_signed")
 }

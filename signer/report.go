@@ -5,6 +5,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/airlock-wallet/airlock/signer/policy"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 )
@@ -156,7 +157,11 @@ type RecordReport struct {
 // ApprovalsReport is whose approvals a batch carries.
 type ApprovalsReport struct {
 	Carried int // in the file, verified or not
+	// Given are those in the file, in its order, and whether each counts.
+	Given []Endorser
 	// Verified are the approvers whose signatures are good, and who may approve.
 	Verified []common.Address
-	Needed   int // by the policy, for this batch
+	Needed   int // by the policy, for this batch; 0 where the station cannot tell
+	// Others are those named by the policy who could still approve.
+	Others []policy.Person
 }

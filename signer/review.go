@@ -32,7 +32,14 @@ func (s *Service) Review(ctx context.Context, b *batch.Batch, signed *batch.Sign
 	if signed != nil {
 		r.Summary = batch.SummarizeSigned(signed)
 	}
-	r.Approvals.Carried = len(b.Approvals)
+	endorsed, err := Endorse(b)
+	if err != nil {
+		return nil, err
+	}
+	r.Approvals = ApprovalsReport{Carried: len(b.Approvals), Verified: endorsed.Approvers()}
+	if r.Approvals.Given, err = Approvals(b, s.Policy); err != nil {
+		return nil, err
+	}
 	for _, w := range r.Warnings {
 		r.mark(w)
 	}
@@ -67,11 +74,12 @@ func (s *Service) Review(ctx context.Context, b *batch.Batch, signed *batch.Sign
 	if vault == nil || s.Policy == nil || s.Record == nil {
 		return r, nil
 	}
-	seen, err := s.Inspect(ctx, b, *vault, risks)
+	seen, err := s.inspectEndorsed(ctx, b, endorsed, *vault, risks)
 	if err != nil {
 		return nil, err
 	}
-	r.Approvals.Verified = seen.Context.Approvers
+	need := s.Policy.Needs(b, seen.Context)
+	r.Approvals.Needed, r.Approvals.Others = need.Count, need.Others
 	r.Refuse(seen.Refusals...)
 	return r, nil
 }

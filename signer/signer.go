@@ -103,14 +103,18 @@ type Inspection struct {
 // about the batch's format, a halted home, a missing policy, or a record that
 // cannot be read; what refuses the batch otherwise is in the inspection.
 func (s *Service) Inspect(ctx context.Context, b *batch.Batch, vault hd.Fingerprint, risks Risks) (*Inspection, error) {
+	endorsed, err := Endorse(b)
+	if err != nil {
+		return nil, err
+	}
+	return s.inspectEndorsed(ctx, b, endorsed, vault, risks)
+}
+
+func (s *Service) inspectEndorsed(ctx context.Context, b *batch.Batch, endorsed *Endorsements, vault hd.Fingerprint, risks Risks) (*Inspection, error) {
 	if err := s.ready(ctx, b); err != nil {
 		return nil, err
 	}
 	digest, err := b.HexDigest()
-	if err != nil {
-		return nil, err
-	}
-	endorsed, err := Endorse(b)
 	if err != nil {
 		return nil, err
 	}

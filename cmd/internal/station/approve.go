@@ -14,6 +14,7 @@ import (
 
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
 	"github.com/airlock-wallet/airlock/signer"
+	"github.com/airlock-wallet/airlock/signer/policy"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 	"github.com/airlock-wallet/airlock/wallet/secretfile"
@@ -332,4 +333,15 @@ func replaceApproved(b *batch.Batch, given []batch.Approval, path string) error 
 		return nil
 	}
 	return secretfile.Replace(path, file)
+}
+
+// tellApprovals tells of the approvals that do not count here.
+func (s *Station) tellApprovals(b *batch.Batch, p *policy.Policy) error {
+	approvals, err := signer.Approvals(b, p)
+	for _, a := range approvals {
+		if !a.Counts {
+			s.Note("the approval of %s does not count: %s", a.Signer, a.Why)
+		}
+	}
+	return err
 }

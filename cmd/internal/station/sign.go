@@ -138,6 +138,9 @@ func signBatch(ctx context.Context, s *Station, b *batch.Batch, o signOptions) e
 	if err := s.askDate(ctx, service); err != nil {
 		return err
 	}
+	if err := s.tellApprovals(b, p); err != nil {
+		return err
+	}
 	if err := service.Check(ctx, b, fingerprint, o.risks); err != nil {
 		return err
 	}
