@@ -116,10 +116,13 @@ func orNothing(list []string) string {
 }
 
 func (p *Policy) explainPeople(out *sentences) {
-	if len(p.Approvers) == 0 {
+	switch {
+	case len(p.Approvers) == 0:
 		out.add("No batch needs an approval, and nobody is named who could give one.")
-	} else {
-		out.add("Any batch needs %s, and more where an asset says so below, by %s.", count(p.Approvals, "approval"), identified(p.Approvers))
+	case p.Approvals == 0:
+		out.add("No batch needs an approval, unless an asset asks for some below; approvers are %s.", identified(p.Approvers))
+	default:
+		out.add("Every batch needs %s, or more where an asset asks for more below; approvers are %s.", count(p.Approvals, "approval"), identified(p.Approvers))
 	}
 	switch {
 	case p.RequestsSigned:
@@ -141,7 +144,11 @@ func identified(people []Person) string {
 
 func (p *Policy) explainChain(out *sentences, c Chain) {
 	out.begin = fmt.Sprintf("Chain %d: ", c.ID)
-	explainFees(out, c)
+	coin := "of the coin"
+	if a, ok := p.Assets[wallet.Coin(c.ID)]; ok {
+		coin = a.Symbol
+	}
+	explainFees(out, c, coin)
 	if c.Treasury != (common.Address{}) {
 		out.add("sweeps and rebalances may go to the vault's treasury addresses and to %s.", c.Treasury)
 	} else {
@@ -166,7 +173,7 @@ func (p *Policy) explainChain(out *sentences, c Chain) {
 	}
 }
 
-func explainFees(out *sentences, c Chain) {
+func explainFees(out *sentences, c Chain, coin string) {
 	if c.MaxFeePerGas != nil {
 		out.add("no transaction may offer more than %s gwei for gas.", c.MaxFeePerGas.Decimal(gweiDecimals))
 	} else {
@@ -174,7 +181,7 @@ func explainFees(out *sentences, c Chain) {
 	}
 	limit := func(n *wallet.Amount, what string) {
 		if n != nil {
-			out.add("the gas of a %s may cost at most %s of the coin, all at the highest fee.", what, n.Decimal(coinDecimals))
+			out.add("the gas of a %s may cost at most %s %s, all at the highest fee.", what, n.Decimal(coinDecimals), coin)
 		} else {
 			out.add("the gas of a %s may cost any amount.", what)
 		}

@@ -23,6 +23,21 @@ type Need struct {
 // Met says that the batch has the approvals that it needs.
 func (n Need) Met() bool { return len(n.Given) >= n.Count }
 
+// String tells of the approvals in a sentence or two.
+func (n Need) String() string {
+	given := "It has none"
+	if len(n.Given) > 0 {
+		given = "It has " + count(len(n.Given), "approval") + ", by " + names(n.Given)
+	}
+	switch {
+	case n.Count == 0:
+		return "The batch needs no approval. " + given + "."
+	case len(n.Others) > 0 && !n.Met():
+		given += "; still to be asked: " + names(n.Others)
+	}
+	return fmt.Sprintf("The batch needs %s, for %s. %s.", count(n.Count, "approval"), n.Why, given)
+}
+
 // Needs tells what approvals a batch needs: the most that the policy asks for
 // any batch and for what this one pays of each asset. Each approver counts
 // once, and nobody else does.

@@ -417,8 +417,8 @@ func TestLoad(t *testing.T) {
 func TestExplain(t *testing.T) {
 	all := strings.Join(parse(t, full).Explain(), "\n")
 	for _, want := range []string{
-		"at most 48 hours old", "at most 3 transactions", "100.5 gwei", "at most 0.02 of the coin", treasury.Hex(), "3 listed recipients (" + friend.Hex(),
-		"Chain 10: withdrawals may pay anyone", "Chain 10: no asset is allowed", "at most 5 ETH each, at most 7.5 ETH a batch",
+		"at most 48 hours old", "at most 3 transactions", "100.5 gwei", "at most 0.02 ETH", treasury.Hex(), "3 listed recipients (" + friend.Hex(),
+		"Chain 10: withdrawals may pay anyone", "Chain 10: the gas of a batch may cost at most 1 of the coin", "Chain 10: no asset is allowed", "at most 5 ETH each, at most 7.5 ETH a batch",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("explanation lacks %q:\n%s", want, all)

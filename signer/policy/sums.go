@@ -72,23 +72,27 @@ func (v *violations) checkSums() {
 		if limit := limits.MaxPerBatch; limit != nil && now.Total.Cmp(*limit) > 0 {
 			v.add("max_per_batch", -1, field, limits.format(now.Total), "is what the batch pays in all, above %s", limits.format(*limit))
 		}
-		v.checkWindow("max_per_day", -1, field, &limits, limits.MaxPerDay, now, before.Day, "within 24 hours")
-		v.checkWindow("max_per_week", -1, field, &limits, limits.MaxPerWeek, now, before.Week, "within seven days")
+		v.checkWindow("max_per_day", -1, field, &limits, limits.MaxPerDay, now, before.Day, "withdrawals would pay")
+		v.checkWindow("max_per_week", -1, field, &limits, limits.MaxPerWeek, now, before.Week, "withdrawals would pay")
 	}
 	for _, who := range s.payees {
 		limits := v.p.Assets[who.Asset]
 		p := s.paid[who]
 		v.checkWindow("max_per_recipient", p.first, fmt.Sprintf("/items/%d/intent/recipient", p.first), &limits,
-			limits.MaxPerRecipient, p.sum, v.ctx.Paid[who], "to "+who.Recipient.Hex()+" within 24 hours")
+			limits.MaxPerRecipient, p.sum, v.ctx.Paid[who], who.Recipient.Hex()+" would get")
 	}
 }
 
-func (v *violations) checkWindow(rule string, item int, field string, a *Asset, limit *wallet.Amount, now sum, before wallet.Amount, within string) {
+func (v *violations) checkWindow(rule string, item int, field string, a *Asset, limit *wallet.Amount, now sum, before wallet.Amount, what string) {
 	if limit == nil || now.Fresh.IsZero() {
 		return
 	}
 	if after := before.Add(now.Fresh); after.Cmp(*limit) > 0 {
-		v.add(rule, item, field, a.format(after), "is what would be signed for %s (%s before this batch), above %s", within, a.format(before), a.format(*limit))
+		within := "24 hours"
+		if rule == "max_per_week" {
+			within = "seven days"
+		}
+		v.add(rule, item, field, a.format(after), "is what %s within %s, %s of it before this batch; that is above %s", what, within, a.format(before), a.format(*limit))
 	}
 }
 
@@ -110,13 +114,27 @@ type Left struct {
 	Asset    wallet.AssetID `json:"asset"`
 	Symbol   string         `json:"symbol"`
 	Decimals uint8          `json:"decimals"`
-	// Recipient is who is nearest to the limit for one recipient; for other
-	// rules nobody.
+	// Recipient is who is nearest to the limit for one recipient, of those whom
+	// the batch pays anew; for other rules nobody.
 	Recipient *common.Address `json:"recipient,omitempty"`
 	Limit     wallet.Amount   `json:"limit"`
 	Before    wallet.Amount   `json:"before"` // what was signed for within the time
 	Batch     wallet.Amount   `json:"batch"`  // what the batch adds
 	Left      wallet.Amount   `json:"left"`   // below zero: by so much too little
+}
+
+// String is a row of Leaves as a sentence.
+func (l Left) String() string {
+	a := Asset{Symbol: l.Symbol, Decimals: l.Decimals}
+	whose := a.Symbol
+	if l.Recipient != nil {
+		whose += " to " + l.Recipient.Hex()
+	}
+	left := a.format(l.Left) + " would be left"
+	if l.Left.Sign() < 0 {
+		left = a.format(l.Left.Neg()) + " is missing"
+	}
+	return fmt.Sprintf("%s of %s: of %s, %s was used before and this batch adds %s; %s.", l.Rule, whose, a.format(l.Limit), a.format(l.Before), a.format(l.Batch), left)
 }
 
 // Leaves lists what the limits over what is signed would leave after a batch,
@@ -150,14 +168,13 @@ func (p *Policy) Leaves(b *batch.Batch, ctx Context) []Left {
 	return list
 }
 
-// most is who has the most of an asset after the batch, the first of several.
+// most is who has the most of an asset after the batch of those whom it pays
+// anew, the first of several.
 func (s sums) most(id wallet.AssetID, ctx Context) (most Payee, ok bool) {
 	var amount wallet.Amount
 	for _, who := range s.payees {
-		if who.Asset != id {
-			continue
-		}
-		if after := ctx.Paid[who].Add(s.paid[who].Fresh); !ok || after.Cmp(amount) > 0 {
+		fresh := s.paid[who].Fresh
+		if after := ctx.Paid[who].Add(fresh); who.Asset == id && !fresh.IsZero() && (!ok || after.Cmp(amount) > 0) {
 			most, amount, ok = who, after, true
 		}
 	}

@@ -23,7 +23,7 @@ var required = []string{
 	"watch", "fingerprint", "addresses",
 	"batch", "digest", "sweep-batch", "sweep-digest", "signed-batch",
 	"vault", "keystore",
-	"policy", "config", "quarantine", "csv", "token-list",
+	"policy", "policy-check", "config", "quarantine", "csv", "token-list",
 	"webhook-secret", "webhook", "verify",
 	"deposit-event", "withdrawal-event", "sweep-event",
 }

@@ -1,10 +1,13 @@
 package station
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +15,10 @@ import (
 	"github.com/airlock-wallet/airlock/signer"
 	"github.com/airlock-wallet/airlock/signer/policy"
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/hd"
 	"github.com/airlock-wallet/airlock/wallet/secretfile"
+	"github.com/airlock-wallet/airlock/wallet/store/bolt"
 )
 
 func newPolicy(s *Station) *cobra.Command {
@@ -74,12 +80,22 @@ func (s *Station) warnOpen(p *policy.Policy) {
 }
 
 type policyCheckRow struct {
-	Path        string             `json:"path"`
-	Hash        string             `json:"hash"`
-	Open        bool               `json:"open"`
-	Explanation []string           `json:"explanation"`
-	Batch       string             `json:"batch,omitzero"` // its id
-	Violations  []policy.Violation `json:"violations"`
+	Path        string   `json:"path"`
+	Hash        string   `json:"hash"`
+	Open        bool     `json:"open"`
+	Explanation []string `json:"explanation"`
+	// The rest is about a batch, if there is one.
+	*policyTrial
+}
+
+// policyTrial is what the policy says of a batch.
+type policyTrial struct {
+	Batch      string             `json:"batch"` // its id
+	Allowed    bool               `json:"allowed"`
+	Recorded   bool               `json:"recorded"` // there is a signing record, and what it has is counted
+	Violations []policy.Violation `json:"violations"`
+	Limits     []policy.Left      `json:"limits"`
+	Approvals  policy.Need        `json:"approvals"`
 }
 
 func newPolicyCheck(s *Station) *cobra.Command {
@@ -87,34 +103,69 @@ func newPolicyCheck(s *Station) *cobra.Command {
 		Use:   "check [BATCH]",
 		Short: "Say in words what the policy allows, and try it on a batch",
 		Long: `Read the policy and say in words what it allows. With a batch file, say too
-what of it the policy forbids; the exit code is 3 if anything. Nothing is signed
-or recorded.`,
+what of it the policy forbids, what was signed within the times of the limits and
+what the batch would leave of them, and whose approvals it has and needs. The exit
+code is 3 if anything is forbidden. Nothing is signed or recorded.
+
+Only the policy is asked: sign looks at vault, record and expiry, too.`,
 		Example: `  airlock-signer policy check
   airlock-signer policy check batch.json`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			p, err := s.policy()
 			if err != nil {
 				return err
 			}
-			row := policyCheckRow{Path: s.Path(policy.File), Hash: p.Hash, Open: p.Open, Explanation: p.Explain(), Violations: []policy.Violation{}}
+			row := policyCheckRow{Path: s.Path(policy.File), Hash: p.Hash, Open: p.Open, Explanation: p.Explain()}
 			if len(args) == 1 {
 				b, _, err := readBatch(args[0])
 				if err != nil {
 					return err
 				}
-				row.Batch = b.ID
-				row.Violations = append(row.Violations, p.Evaluate(b, policy.Context{Now: s.Now()})...)
+				if row.policyTrial, err = s.tryPolicy(c.Context(), p, b); err != nil {
+					return err
+				}
 			}
 			if err := s.Print(row, func(w io.Writer) { printPolicy(w, row) }); err != nil {
 				return err
 			}
-			if n := len(row.Violations); n > 0 {
-				return wallet.As(wallet.ErrRefused, "the policy forbids this batch (%d violations)", n)
+			if row.policyTrial != nil && !row.Allowed {
+				return wallet.As(wallet.ErrRefused, "the policy forbids this batch (%d violations)", len(row.Violations))
 			}
 			return nil
 		},
 	}
+}
+
+// tryPolicy holds a batch against the policy and what the record has of it.
+// Where there is no record, it is held against an empty one.
+func (s *Station) tryPolicy(ctx context.Context, p *policy.Policy, b *batch.Batch) (*policyTrial, error) {
+	vault, err := hd.ParseFingerprint(b.Vault)
+	if err != nil {
+		return nil, err
+	}
+	trial := &policyTrial{Batch: b.ID, Recorded: s.hasRecord(), Violations: []policy.Violation{}}
+	record := s.record()
+	if !trial.Recorded {
+		dir, err := os.MkdirTemp("", "airlock-policy-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		if record, err = bolt.Create(ctx, filepath.Join(dir, signer.RecordFile)); err != nil {
+			return nil, err
+		}
+	}
+	// As if somebody had given the date: it is sign that asks for it.
+	service := &signer.Service{Record: record, Policy: p, Now: s.Now, Date: s.Now().Format(time.DateOnly)}
+	seen, err := service.Inspect(ctx, b, vault, nil)
+	if err != nil {
+		return nil, err
+	}
+	trial.Violations = append(trial.Violations, p.Evaluate(b, seen.Context)...)
+	trial.Allowed = len(trial.Violations) == 0
+	trial.Limits, trial.Approvals = p.Leaves(b, seen.Context), p.Needs(b, seen.Context)
+	return trial, nil
 }
 
 func printPolicy(w io.Writer, row policyCheckRow) {
@@ -122,16 +173,25 @@ func printPolicy(w io.Writer, row policyCheckRow) {
 		fmt.Fprintln(w, cli.Clean(sentence))
 	}
 	fmt.Fprintf(w, "\nhash  %s\n", row.Hash)
-	if row.Batch == "" {
-		return
+	if row.policyTrial != nil {
+		printTrial(w, row.policyTrial)
 	}
-	fmt.Fprintf(w, "\nBatch %s: ", row.Batch)
-	if len(row.Violations) == 0 {
-		fmt.Fprintln(w, "allowed.")
-		return
+}
+
+func printTrial(w io.Writer, t *policyTrial) {
+	verdict := "allowed."
+	if !t.Allowed {
+		verdict = "forbidden."
 	}
-	fmt.Fprintln(w, "forbidden.")
-	for _, v := range row.Violations {
+	fmt.Fprintf(w, "\nBatch %s: %s\n", t.Batch, verdict)
+	for _, v := range t.Violations {
 		fmt.Fprintln(w, cli.Clean(signer.Refusal{Rule: v.Rule, Item: v.Item, Field: v.Field, Value: v.Value, Why: v.Limit}.String()))
 	}
+	if !t.Recorded {
+		fmt.Fprintln(w, "There is no signing record here: this counts as if nothing had been signed before.")
+	}
+	for _, l := range t.Limits {
+		fmt.Fprintln(w, cli.Clean(l.String()))
+	}
+	fmt.Fprintln(w, cli.Clean(t.Approvals.String()))
 }

@@ -338,6 +338,78 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
+// A batch is held against the limits with what was signed before, and says what
+// it would leave of them.
+func TestPolicyCheckTellsWhatIsLeft(t *testing.T) {
+	b := ready(t)
+	b.batch("batch.json", 0, nil)
+	pins := "version = 1\nopen = true\n[[approver]]\nname = \"Al\\u202eice\"\naddress = \"0x00000000000000000000000000000000000a11ce\"\n" +
+		"[[chain]]\nid = 1\n[[asset]]\nasset = \"eip155:1/slip44:60\"\nsymbol = \"ETH\"\ndecimals = 18\nmax_per_day = \"2.5\"\n"
+	b.write("home/"+policy.File, pins)
+	b.fails(3, "character that cannot be printed", "policy", "check")
+	pins = strings.Replace(pins, "\\u202e", "", 1)
+	b.write("home/"+policy.File, pins)
+
+	type told struct {
+		Allowed, Recorded bool
+		Violations        []struct{ Rule string }
+		Limits            []struct{ Rule, Limit, Batch, Left string }
+		Approvals         struct {
+			Needed int
+			Others []struct{ Name string }
+		}
+	}
+	check := func(code int) (row told) {
+		t.Helper()
+		r := b.run("policy", "check", b.path("batch.json"), "--json")
+		if err := json.Unmarshal([]byte(r.out), &row); err != nil || r.code != code {
+			t.Fatalf("exit code %d, %v: %s%s", r.code, err, r.out, r.err)
+		}
+		return row
+	}
+	row := check(0)
+	if len(row.Limits) != 1 || row.Limits[0].Rule != "max_per_day" || row.Limits[0].Batch != "2000000000000000000" || row.Limits[0].Left != "500000000000000000" || !row.Allowed {
+		t.Errorf("policy check tells %+v", row)
+	}
+	if len(row.Approvals.Others) != 1 || row.Approvals.Needed != 0 {
+		t.Errorf("approvals are told as %+v", row.Approvals)
+	}
+	r := b.ok("policy", "check", b.path("batch.json"))
+	for _, want := range []string{": allowed.", "max_per_day of ETH: of 2.5 ETH, 0 ETH was used before and this batch adds 2 ETH; 0.5 ETH would be left.", "The batch needs no approval."} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("policy check lacks %q:\n%s", want, r.out)
+		}
+	}
+
+	// Too little is left, somebody must approve, and what is missing is said.
+	b.write("home/"+policy.File, strings.Replace(pins, `"2.5"`, "\"1.5\"\napprovals = [{ above = \"1\", need = 1 }]", 1))
+	row = check(3)
+	if row.Allowed || len(row.Violations) != 2 || row.Violations[0].Rule != "max_per_day" || row.Violations[1].Rule != "approvals" || row.Limits[0].Left != "-500000000000000000" {
+		t.Errorf("policy check tells %+v", row)
+	}
+	r = b.run("policy", "check", b.path("batch.json"))
+	for _, want := range []string{": forbidden.", "[max_per_day] (/assets/0): 2 ETH is what withdrawals would pay within 24 hours", "0.5 ETH is missing.", "It has none; still to be asked: Alice."} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("policy check lacks %q:\n%s", want, r.out)
+		}
+	}
+
+	// Where no record is, that is said, too.
+	if !row.Recorded || strings.Contains(r.out, "no signing record") {
+		t.Errorf("with a record: %+v\n%s", row, r.out)
+	}
+	b.remove(signer.RecordFile)
+	if row = check(3); row.Recorded {
+		t.Errorf("without a record: %+v", row)
+	}
+	if r = b.run("policy", "check", b.path("batch.json")); !strings.Contains(r.out, "no signing record") {
+		t.Errorf("without a record: %s", r.out)
+	}
+	if _, err := os.Stat(filepath.Join(b.path("home"), signer.RecordFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("policy check left a record: %v", err)
+	}
+}
+
 func TestReviewText(t *testing.T) {
 	b := ready(t)
 	digest := b.batch("batch.json", 0, func(u *batch.Batch) { u.Items[1].Intent.ID = "wd-two" })

@@ -1,0 +1,61 @@
+package formats
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/airlock-wallet/airlock/cmd/internal/cli"
+	"github.com/airlock-wallet/airlock/cmd/internal/station"
+	"github.com/airlock-wallet/airlock/signer"
+	"github.com/airlock-wallet/airlock/signer/policy"
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/store/bolt"
+)
+
+// TestPolicyCheck runs the command on a station that signed the page's batch,
+// with a batch that pays the same people too much.
+func TestPolicyCheck(t *testing.T) {
+	home := t.TempDir()
+	file := filepath.Join(home, policy.File)
+	if err := os.WriteFile(file, []byte(example(t, "policy")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	service := &signer.Service{
+		Record: must(bolt.Create(t.Context(), filepath.Join(home, signer.RecordFile)))(t),
+		Policy: must(policy.Load(file))(t),
+		Now:    func() time.Time { return signedAt },
+	}
+	first := must(batch.Parse([]byte(example(t, "batch"))))(t)
+	must(service.Sign(t.Context(), first, openVault(t).Own(), nil))(t)
+
+	next := withdrawals(t)
+	next.ID = "c0ffee00000000000000000000000001"
+	for i, id := range []string{"w-1003", "w-1004"} {
+		next.Items[i].Nonce += 2
+		next.Items[i].Intent.ID = id
+	}
+	it := &next.Items[0]
+	it.Value = must(wallet.ParseDecimal("60", ether.Decimals))(t)
+	it.Intent.Amount = it.Value
+	path := filepath.Join(home, "batch.json")
+	if err := os.WriteFile(path, must(next.Encode())(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	env, out, notes := cli.Test(home)
+	env.Now = func() time.Time { return signedAt.Add(time.Hour) }
+	if code := cli.Main(station.New(env), env, []string{"policy", "check", path, "--json"}); code != cli.ExitRefused {
+		t.Fatalf("exit code %d: %s", code, notes)
+	}
+	spread := jsontext.Value(out.Bytes())
+	if err := spread.Indent(jsontext.WithIndent("  ")); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "policy-check", strings.Replace(string(spread)+"\n", home, "/srv/station", 1))
+}
