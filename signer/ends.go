@@ -24,8 +24,8 @@ const (
 )
 
 // tEnds finds addresses by their ends: the first and the last endDigits digits
-// in three bytes, address -> empty. It has every sender and every recipient
-// that was signed for, on any chain.
+// in three bytes, address, sequence -> empty. It has every sender and every
+// recipient that was signed for, on any chain, each once.
 const tEnds = "sign.ends"
 
 func endsPrefix(a common.Address) []byte {
@@ -106,9 +106,8 @@ func (n neighbors) of(a common.Address) (familiar, bool) {
 // signedLike finds an address that was signed for and looks like a.
 func signedLike(tx store.Tx, a common.Address) (like common.Address, ok bool, err error) {
 	prefix := endsPrefix(a)
-	end := append(append([]byte{}, prefix...), bytes.Repeat([]byte{0xff}, common.AddressLength+1)...)
-	err = tx.Scan(store.Range{From: prefix, To: end}, func(k, _ []byte) error {
-		other := common.BytesToAddress(k[len(k)-common.AddressLength:])
+	err = tx.Scan(prefixed(prefix), func(k, _ []byte) error {
+		other := common.BytesToAddress(k[len(prefix) : len(k)-8])
 		if _, _, ok = alike(a, other); ok {
 			like = other
 			return store.Stop
@@ -125,19 +124,21 @@ func lookalike(a common.Address, other familiar) string {
 		a, other.address, other.whose, leading, trailing)
 }
 
-// endsRows are the rows by which the addresses of a batch will be found by their
-// ends, in the order of the keys.
-func endsRows(b *batch.Batch) []row {
-	rows := make([]row, 0, 2*len(b.Items))
-	for i := range b.Items {
-		it := &b.Items[i]
-		if i == 0 || it.From != b.Items[i-1].From {
-			rows = append(rows, row{endsKey(it.From), []byte{}})
-		}
-		if it.Intent.Recipient != it.From {
-			rows = append(rows, row{endsKey(it.Intent.Recipient), []byte{}})
+// endsKeys are the keys, without a sequence, under which the addresses of a
+// batch will be found by their ends, in their order.
+func endsKeys(b *batch.Batch) [][]byte {
+	keys := make([][]byte, 0, len(b.Items)+1)
+	seen := make(map[common.Address]bool, len(b.Items)+1)
+	add := func(a common.Address) {
+		if !seen[a] {
+			seen[a] = true
+			keys = append(keys, endsKey(a))
 		}
 	}
-	slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.key, b.key) })
-	return rows
+	for i := range b.Items {
+		add(b.Items[i].From)
+		add(b.Items[i].Intent.Recipient)
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	return keys
 }

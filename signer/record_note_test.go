@@ -24,9 +24,9 @@ func TestNote(t *testing.T) {
 		}
 	}
 	signed := s.sign(t, b)
-	list, head := s.entries(t)
-	if len(list) != 5 || head != signed.RecordHead {
-		t.Fatalf("%d entries with the head %s, want 5 and %s", len(list), head, signed.RecordHead)
+	list, head := s.allEntries(t)
+	if len(list) != 6 || head != signed.RecordHead {
+		t.Fatalf("%d entries with the head %s, want 6 and %s", len(list), head, signed.RecordHead)
 	}
 	if e := list[1]; e.Digest != signed.Digest || e.Batch != b.ID || e.Items != 2 || e.PolicyHash != s.Policy.Hash {
 		t.Errorf("the review's entry is %+v", e)
@@ -78,12 +78,12 @@ func TestClock(t *testing.T) {
 	}
 	s.Date = "2026-03-04"
 	signed := s.sign(t, b)
-	list, _ := s.entries(t)
+	list, _ := s.allEntries(t)
 	last := list[len(list)-1]
 	if !signed.SignedAt.Equal(now.Add(signer.MaxClockJump+time.Second)) || last.Date != s.Date || !last.Clock.IsZero() {
 		t.Errorf("signed at %s, entry %+v", signed.SignedAt, last)
 	}
-	if back, noted := list[1], list[2]; !back.Clock.Equal(now.Add(-20*24*time.Hour)) || !noted.At.Equal(now) || noted.Clock.IsZero() {
+	if back, noted := list[2], list[3]; !back.Clock.Equal(now.Add(-20*24*time.Hour)) || !noted.At.Equal(now) || noted.Clock.IsZero() {
 		t.Errorf("entries do not tell what the clock said: %+v, %+v", back, noted)
 	}
 	s.Date = ""

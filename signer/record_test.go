@@ -2,6 +2,7 @@ package signer
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -12,9 +13,9 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/store/bolt"
 )
 
-// Walking along the record finds of every row what looking it up finds,
-// whatever lies between, before and after.
-func TestKnownIsGet(t *testing.T) {
+// Walking along the record finds what looking up each span finds, whatever lies
+// between, before and after.
+func TestWalk(t *testing.T) {
 	db, err := bolt.Create(t.Context(), filepath.Join(t.TempDir(), RecordFile))
 	if err != nil {
 		t.Fatal(err)
@@ -22,38 +23,60 @@ func TestKnownIsGet(t *testing.T) {
 	keys := rapid.SliceOfDistinct(rapid.Uint8Max(60), rapid.ID[uint8])
 	rapid.Check(t, func(rt *rapid.T) {
 		recorded, asked := keys.Draw(rt, "recorded"), keys.Draw(rt, "asked")
+		rows := rapid.IntRange(1, 7).Draw(rt, "rows of each")
+		from := rapid.SampledFrom([]byte{0, 0, 3}).Draw(rt, "from")
 		table := rapid.SampledFrom([]string{tSlot, "a", "zz"}).Draw(rt, "table")
+		first := rapid.Bool().Draw(rt, "and the first of all")
 		slices.Sort(asked)
+		var got, want []string
 		err := db.Update(t.Context(), func(tx store.Tx) error {
-			for n := range uint8(61) {
-				if err := tx.Delete(key(table, []byte{n})); err != nil {
+			var all [][]byte
+			if err := tx.Scan(prefixed(key(table)), func(k, _ []byte) error {
+				all = append(all, bytes.Clone(k))
+				return nil
+			}); err != nil {
+				return err
+			}
+			for _, k := range all {
+				if err := tx.Delete(k); err != nil {
 					return err
 				}
 			}
 			for _, n := range recorded {
-				if err := tx.Put(key(table, []byte{n}), []byte{n}); err != nil {
+				for r := range rows {
+					if err := tx.Put(key(table, []byte{n, byte(r)}), []byte{n}); err != nil {
+						return err
+					}
+				}
+			}
+			var spans []span
+			if first {
+				spans = append(spans, span{key(table), key(table), true})
+			}
+			for _, n := range asked {
+				prefix := key(table, []byte{n})
+				spans = append(spans, span{from: append(bytes.Clone(prefix), from), prefix: prefix})
+			}
+			for i, s := range spans {
+				r := prefixed(s.prefix)
+				r.From = s.from
+				if err := tx.Scan(r, func(k, v []byte) error {
+					want = append(want, fmt.Sprintf("%d %x %x", i, k, v))
+					if s.first {
+						return store.Stop
+					}
+					return nil
+				}); err != nil {
 					return err
 				}
 			}
-			var rows []row
-			for _, n := range asked {
-				rows = append(rows, row{key: key(table, []byte{n})})
-			}
-			told := 0
-			err := known(tx, rows, func(r row, have []byte) {
-				want, err := tx.Get(r.key)
-				if err != nil || !bytes.Equal(have, want) || (have == nil) != (want == nil) || !bytes.Equal(r.key, rows[told].key) {
-					rt.Fatalf("row %d: %q, have %q, want %q (%v)", told, r.key, have, want, err)
-				}
-				told++
-			})
-			if told != len(rows) {
-				rt.Fatalf("told of %d rows, want %d", told, len(rows))
-			}
-			return err
+			return walk(tx, spans, func(i int, k, v []byte) { got = append(got, fmt.Sprintf("%d %x %x", i, k, v)) })
 		})
 		if err != nil {
 			rt.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			rt.Fatalf("walked along %q, want %q", got, want)
 		}
 	})
 }

@@ -12,9 +12,10 @@ const (
 	RuleExpired      = "expired"         // its time is over
 	RuleVault        = "vault"           // it is another vault's
 	RuleAddress      = "address"         // an address is not where its path leads
-	RuleSlot         = "slot"            // another payload was signed for the nonce
-	RuleWithdrawal   = "withdrawal"      // the withdrawal was signed with another nonce
-	RuleRecord       = "record"          // the signing record is older than the batch, or another vault's
+	RuleSlot         = "slot"            // another payload was signed for the nonce, and not the one to be replaced
+	RuleWatermark    = "watermark"       // the nonce is below those that the record knows of
+	RuleWithdrawal   = "withdrawal"      // the withdrawal was signed with another nonce, or is another
+	RuleRecord       = "record"          // the signing record is older than the batch, knows nothing of a sender, or is another vault's
 	RuleClock        = "clock"           // the clock is far ahead of the record
 	RuleRequester    = "requester"       // a withdrawal carries a signature that is not its requester's
 	RuleRequests     = "requests"        // a list that came another way does not have the withdrawal
@@ -24,6 +25,7 @@ const (
 	RulePolicyPrefix = "policy "         // and the policy's key
 	maxToldRefusals  = 10                // of one batch, in an error's text
 	recordRestored   = "record-restored" // see Risks
+	secondNonce      = "second-nonce"    // see Risks
 )
 
 // Refusal is one reason why a batch is not signed.

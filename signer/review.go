@@ -2,7 +2,6 @@ package signer
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 
@@ -250,7 +249,7 @@ func nonceGaps(tx store.Tx, s batch.Summary) (gaps []string, err error) {
 			From: slotKey(s.ChainID, sender.Address, 0), To: slotKey(s.ChainID, sender.Address, sender.First), Reverse: true,
 		}
 		err := tx.Scan(below, func(k, _ []byte) error {
-			last := binary.BigEndian.Uint64(k[len(k)-8:])
+			last := slotNonce(k)
 			followed = last == sender.First-1
 			words = fmt.Sprintf("%s begins with nonce %d, and the last that this station signed before is %d", sender.Address, sender.First, last)
 			return store.Stop

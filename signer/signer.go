@@ -56,9 +56,17 @@ type Keys interface {
 // Risks are the named risks that an operator accepted.
 type Risks map[string]bool
 
-// RiskRecordRestored accepts a batch that knows of signatures which the
-// record does not: after the record was lost or restored from a backup.
-const RiskRecordRestored = recordRestored
+// The risks that a batch may need.
+const (
+	// RiskRecordRestored accepts a batch that knows of signatures which the
+	// record does not, or of nonces of a sender that the record does not know:
+	// after the record was lost or restored from a backup. From then on, nothing
+	// new is signed below the nonces of that batch.
+	RiskRecordRestored = recordRestored
+	// RiskSecondNonce accepts a withdrawal that was signed with another nonce.
+	// Both are in the record then: a third needs the risk again.
+	RiskSecondNonce = secondNonce
+)
 
 // Service signs for one station.
 type Service struct {
@@ -80,6 +88,12 @@ type Service struct {
 // signed now, as far as that can be known without the keys. The error of a
 // refusal is a [*Refused] or a [*batch.Error].
 func (s *Service) Check(ctx context.Context, b *batch.Batch, vault hd.Fingerprint, risks Risks) error {
+	if err := s.ready(ctx, b); err != nil {
+		return err
+	}
+	if err := s.NotePolicy(ctx); err != nil {
+		return err
+	}
 	seen, err := s.Inspect(ctx, b, vault, risks)
 	if err != nil {
 		return err
@@ -114,58 +128,71 @@ func (s *Service) inspectEndorsed(ctx context.Context, b *batch.Batch, endorsed 
 	if err := s.ready(ctx, b); err != nil {
 		return nil, err
 	}
-	digest, err := b.HexDigest()
+	p, err := newPlan(b)
 	if err != nil {
 		return nil, err
 	}
 	var seen *Inspection
 	err = s.Record.View(ctx, func(tx store.Tx) (err error) {
-		seen, _, err = s.inspect(tx, b, digest, endorsed, vault, risks)
+		seen, _, err = s.inspect(tx, p, endorsed, vault, risks)
 		return err
 	})
 	return seen, err
 }
 
-// findings is what signing a batch would change.
-type findings struct {
-	last  link
-	now   moment
-	rows  []row    // that are new, in the order of their keys
-	risks []string // without which it would be refused
+// change is what signing a batch does to the record.
+type change struct {
+	last    link
+	now     moment
+	memory  memory
+	verdict verdict
 }
 
 // inspect looks at everything that decides on a batch, in the transaction that
 // records it or in one before.
-func (s *Service) inspect(tx store.Tx, b *batch.Batch, digest string, endorsed *Endorsements, vault hd.Fingerprint, risks Risks) (*Inspection, *findings, error) {
+func (s *Service) inspect(tx store.Tx, p *plan, endorsed *Endorsements, vault hd.Fingerprint, risks Risks) (*Inspection, *change, error) {
 	var (
 		seen Inspection
-		f    findings
+		c    change
 		err  error
 	)
-	if f.last, err = lastLink(tx); err != nil {
+	if c.last, err = lastLink(tx); err != nil {
 		return nil, nil, err
 	}
-	f.now = momentOf(s.Now(), f.last, s.Date)
-	seen.Context.Now = f.now.at
+	if _, _, seen.Signed, err = signedBefore(tx, p.digest); err != nil {
+		return nil, nil, err
+	}
+	if c.memory, err = p.lookUp(tx, s.Fingerprints); err != nil {
+		return nil, nil, err
+	}
+	c.now = momentOf(s.Now(), c.last, s.Date)
+	if seen.Context, err = s.context(tx, p, &c.memory, c.now.at); err != nil {
+		return nil, nil, err
+	}
 	seen.Context.Approvers, seen.Context.Requesters = endorsed.Approvers(), endorsed.Requesters()
-	if f.now.jumped {
-		seen.Refusals = append(seen.Refusals, clockRefusal(f.now, s.Date))
+	if c.now.jumped {
+		seen.Refusals = append(seen.Refusals, clockRefusal(c.now, s.Date))
 	}
-	seen.Refusals = append(seen.Refusals, refusals(b, vault, s.Policy, seen.Context)...)
+	seen.Refusals = append(seen.Refusals, refusals(p.b, vault, s.Policy, seen.Context)...)
 	seen.Refusals = append(seen.Refusals, endorsed.refusals()...)
-	if _, _, seen.Signed, err = signedBefore(tx, digest); err != nil || seen.Signed {
-		return &seen, &f, err
+	if !seen.Signed {
+		c.verdict = p.judge(&c.memory, risks)
+		seen.Refusals = append(seen.Refusals, c.verdict.refusals...)
 	}
-	var (
-		list   []Refusal
-		behind bool
-	)
-	f.rows, behind, list, err = conflicts(tx, b, rowsOf(b), s.Fingerprints, risks)
-	seen.Refusals = append(seen.Refusals, list...)
-	if behind {
-		f.risks = append(f.risks, recordRestored)
+	return &seen, &c, nil
+}
+
+// context is what the policy decides on beside the batch.
+func (s *Service) context(tx store.Tx, p *plan, m *memory, now time.Time) (ctx policy.Context, err error) {
+	ctx = policy.Context{Now: now, Repeated: make([]bool, len(m.items))}
+	for i := range m.items {
+		ctx.Repeated[i] = m.items[i].signed
 	}
-	return &seen, &f, err
+	if ctx.Spent, ctx.Paid, err = p.spent(tx, now); err != nil {
+		return ctx, err
+	}
+	ctx.Since, err = p.since(tx, s.Policy)
+	return ctx, err
 }
 
 // Sign signs every rung of every item, on all processors, or nothing. Signing
@@ -175,6 +202,9 @@ func (s *Service) inspect(tx store.Tx, b *batch.Batch, digest string, endorsed *
 // process ends, the batch counts as signed and can be signed again.
 func (s *Service) Sign(ctx context.Context, b *batch.Batch, keys Keys, risks Risks) (*batch.Signed, error) {
 	if err := s.ready(ctx, b); err != nil {
+		return nil, err
+	}
+	if err := s.NotePolicy(ctx); err != nil {
 		return nil, err
 	}
 	if err := checkAddresses(b, keys); err != nil {
@@ -208,7 +238,7 @@ func (s *Service) Sign(ctx context.Context, b *batch.Batch, keys Keys, risks Ris
 // record decides on the batch and writes it into the record, in one
 // transaction. A batch that is in the record gets the entry and head of then.
 func (s *Service) record(ctx context.Context, b *batch.Batch, vault hd.Fingerprint, risks Risks) (entry Entry, head string, err error) {
-	digest, err := b.HexDigest()
+	p, err := newPlan(b)
 	if err != nil {
 		return entry, "", err
 	}
@@ -217,7 +247,7 @@ func (s *Service) record(ctx context.Context, b *batch.Batch, vault hd.Fingerpri
 		return entry, "", err
 	}
 	err = s.Record.Update(ctx, func(tx store.Tx) error {
-		seen, f, err := s.inspect(tx, b, digest, endorsed, vault, risks)
+		seen, c, err := s.inspect(tx, p, endorsed, vault, risks)
 		if err != nil {
 			return err
 		}
@@ -225,15 +255,15 @@ func (s *Service) record(ctx context.Context, b *batch.Batch, vault hd.Fingerpri
 			return err
 		}
 		if seen.Signed {
-			entry, head, _, err = signedBefore(tx, digest)
+			entry, head, _, err = signedBefore(tx, p.digest)
 			return err
 		}
 		entry = Entry{
-			Kind: KindSignature, Vault: b.Vault, ChainID: b.ChainID, Batch: b.ID, Digest: digest, Items: len(b.Items),
-			PolicyHash: s.Policy.Hash, Risks: f.risks,
+			Kind: KindSignature, Vault: b.Vault, ChainID: b.ChainID, Batch: b.ID, Digest: p.digest, Items: len(b.Items),
+			PolicyHash: s.Policy.Hash, Risks: c.verdict.risks,
 		}
-		f.now.stamp(&entry)
-		head, err = f.last.append(tx, &entry, f.rows)
+		c.now.stamp(&entry)
+		head, err = c.last.append(tx, &entry, p.rows(&c.memory, c.verdict.low, entry.At, c.last.sequence+1))
 		return err
 	})
 	return entry, head, err

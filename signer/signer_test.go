@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -154,8 +155,15 @@ func (s *station) sign(t testing.TB, b *batch.Batch) *batch.Signed {
 	return signed
 }
 
-// entries counts the record's entries and walks their chain.
+// entries lists the record's signatures and walks its whole chain.
 func (s *station) entries(t testing.TB) (list []signer.Entry, head string) {
+	t.Helper()
+	all, head := s.allEntries(t)
+	return slices.DeleteFunc(all, func(e signer.Entry) bool { return e.Kind != signer.KindSignature }), head
+}
+
+// allEntries lists everything in the record.
+func (s *station) allEntries(t testing.TB) (list []signer.Entry, head string) {
 	t.Helper()
 	err := s.db.View(context.Background(), func(tx store.Tx) error {
 		return signer.Entries(tx, func(e signer.Entry, after string) error {

@@ -61,8 +61,14 @@ func newSign(s *Station) *cobra.Command {
 
 The batch is refused (exit code 3) if it was changed, is expired, belongs to
 another vault, does what the policy forbids, or contradicts what this vault ever
-signed: another payment at a nonce that it signed, or another nonce for a
-withdrawal that it signed. Signing the same batch again gives the same file.
+signed: another payment at a nonce that it signed, unless the item names exactly
+that one as what it takes the place of; another nonce for a withdrawal that it
+signed; a nonce below those that the record knows of. Signing the same batch again
+gives the same file.
+
+A clock that was set back is not believed: the last entry of the record is later.
+If the clock is more than 72 hours ahead of that entry, today's date is asked for,
+or taken from --date.
 
 Without --expect the review is shown and the first ` + fmt.Sprint(digestDigits) + ` characters of the digest
 are asked for: compare them with those on the other station's screen. With
@@ -76,15 +82,18 @@ the same id, asset, amount and recipient.
 --offline refuses to work while a network interface other than loopback is up;
 airlock-signer always does. The risks that can be accepted:
   ` + riskOnline + `   sign while a network interface is up
-  ` + riskRestored + `  sign though the signing record was lost, or is older than what
-                   the online station saw`,
+  ` + riskRestored + `  sign though the signing record was lost, is older than what the
+                   online station saw, or does not know a sender's nonces; it
+                   begins with those of this batch
+  ` + riskSecond + `     sign a withdrawal that was signed with another nonce, where the
+                   first can never be mined`,
 		Example: `  airlock-signer sign batch.json -o signed.json
   airlock-signer sign batch.json -o signed.json --passphrase-file p --expect 4f3c…
   airlock-signer sign batch.json -o signed.json --requests payments.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			o.file = args[0]
-			if o.risks, err = signer.ParseRisks(o.accepted, riskOnline, riskRestored); err != nil {
+			if o.risks, err = signer.ParseRisks(o.accepted, riskOnline, riskRestored, riskSecond); err != nil {
 				return err
 			}
 			return runSign(c.Context(), s, o)
@@ -96,7 +105,7 @@ airlock-signer always does. The risks that can be accepted:
 	c.Flags().StringVar(&o.requests, "requests", "", "sign only withdrawals that are in this CSV `file`")
 	c.Flags().StringVar(&o.date, "date", "", "today's date as `YYYY-MM-DD`, where the clock is far ahead of the last entry of the record")
 	c.Flags().BoolVar(&o.offline, "offline", s.Offline, "refuse while a network interface other than loopback is up")
-	riskFlag(c, &o.accepted, riskOnline, riskRestored)
+	riskFlag(c, &o.accepted, riskOnline, riskRestored, riskSecond)
 	passphraseFlag(c, &o.passphraseFile)
 	return c
 }

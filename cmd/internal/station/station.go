@@ -29,6 +29,7 @@ const VaultFile = "vault.json"
 const (
 	riskOnline   = "online-station"
 	riskRestored = signer.RiskRecordRestored
+	riskSecond   = signer.RiskSecondNonce
 	riskExposes  = "exposes-role"
 )
 

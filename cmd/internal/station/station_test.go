@@ -528,9 +528,12 @@ func TestSignRefuses(t *testing.T) {
 			b.ok(b.signArgs("first.json", "first-signed.json", "--expect", digest)...)
 		}, nil, 3, "[slot] item 0"},
 		"withdrawal signed before": {func(b *bench) {
-			digest := b.batch("first.json", 7, func(u *batch.Batch) { u.Items[0].Intent.ID = "w-1" })
-			b.ok(b.signArgs("first.json", "first-signed.json", "--expect", digest)...)
-		}, nil, 3, "[withdrawal] item 1"},
+			digest := b.batch("first.json", 7, func(u *batch.Batch) {
+				first, to := &u.Items[0], u.Items[1].Intent.Recipient
+				first.To, first.Intent.Recipient, first.Intent.ID = to, to, "w-1"
+			})
+			b.ok(b.signArgs("first.json", "first-signed.json", "--expect", digest, "--accept-risk=record-restored")...)
+		}, []string{"--accept-risk=record-restored"}, 3, "[withdrawal] item 1"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
