@@ -32,7 +32,7 @@ func TestPolicyCheck(t *testing.T) {
 		Now:    func() time.Time { return signedAt },
 	}
 	first := must(batch.Parse([]byte(example(t, "batch"))))(t)
-	must(service.Sign(t.Context(), first, openVault(t).Own(), nil))(t)
+	must(service.Sign(t.Context(), first, openVault(t).Own(), signer.Risks{signer.RiskRecordRestored: true}))(t)
 
 	next := withdrawals(t)
 	next.ID = "c0ffee00000000000000000000000001"

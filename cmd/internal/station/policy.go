@@ -105,7 +105,8 @@ func newPolicyCheck(s *Station) *cobra.Command {
 		Long: `Read the policy and say in words what it allows. With a batch file, say too
 what of it the policy forbids, what was signed within the times of the limits and
 what the batch would leave of them, and whose approvals it has and needs. The exit
-code is 3 if anything is forbidden. Nothing is signed or recorded.
+code is 3 if anything is forbidden. Nothing is signed. That the policy is in use is
+noted in the signing record, and its new recipients begin to count.
 
 Only the policy is asked: sign looks at vault, record and expiry, too.`,
 		Example: `  airlock-signer policy check
@@ -115,6 +116,12 @@ Only the policy is asked: sign looks at vault, record and expiry, too.`,
 			p, err := s.policy()
 			if err != nil {
 				return err
+			}
+			if s.hasRecord() {
+				service := &signer.Service{Record: s.record(), Policy: p, Now: s.Now}
+				if err := service.NotePolicy(c.Context()); err != nil {
+					return err
+				}
 			}
 			row := policyCheckRow{Path: s.Path(policy.File), Hash: p.Hash, Open: p.Open, Explanation: p.Explain()}
 			if len(args) == 1 {
