@@ -143,7 +143,8 @@ type Signed struct {
 	Batch   Batch  `json:"batch"`
 	Digest  string `json:"digest"` // of Batch, in hex
 	// PolicyHash is SHA-256 of the policy file under which it was signed, in
-	// hex.
+	// hex. It is empty, together with RecordHead, if it was signed outside of
+	// airlock, as by a QR hardware wallet.
 	PolicyHash string `json:"policy_hash"`
 	// RecordHead is the head of the signing record after these signatures, in
 	// hex.
@@ -153,6 +154,10 @@ type Signed struct {
 	// transaction per rung.
 	Transactions [][]wallet.SignedRung `json:"transactions"`
 }
+
+// Outside reports whether the signatures were made outside of airlock: under no
+// policy, and in no signing record. They are proven like all others.
+func (s *Signed) Outside() bool { return s.PolicyHash == "" && s.RecordHead == "" }
 
 // NewID makes the id of a new batch: 128 random bits.
 func NewID() string {

@@ -99,15 +99,20 @@ const (
 	WarnDoubled  = "doubled"  // the same amount to the same recipient again
 	WarnTreasury = "treasury" // a sweep to another than the vault's first treasury address
 	WarnGap      = "gap"      // nonces between those of the batch
+	WarnOutside  = "outside"  // signed by other means than airlock
 )
 
 // SignedSummary is what signing added.
 type SignedSummary struct {
-	PolicyHash string
-	RecordHead string
+	Outside    bool   // of airlock; then there is no policy and no record
+	PolicyHash string // empty if Outside
+	RecordHead string // empty if Outside
 	SignedAt   time.Time
 	Signatures int
 }
+
+// OutsideWarning tells of a batch that was signed by other means than airlock.
+const OutsideWarning = "signed outside airlock: no policy, no signing record"
 
 // Summarize computes what a reviewer sees of a batch that Check accepted.
 func Summarize(b *Batch) Summary {
@@ -177,7 +182,10 @@ func Summarize(b *Batch) Summary {
 // SummarizeSigned is Summarize with what signing added.
 func SummarizeSigned(signed *Signed) Summary {
 	s := Summarize(&signed.Batch)
-	s.Signed = &SignedSummary{PolicyHash: signed.PolicyHash, RecordHead: signed.RecordHead, SignedAt: signed.SignedAt}
+	s.Signed = &SignedSummary{Outside: signed.Outside(), PolicyHash: signed.PolicyHash, RecordHead: signed.RecordHead, SignedAt: signed.SignedAt}
+	if s.Signed.Outside {
+		s.Warnings = append(s.Warnings, Warning{WarnOutside, OutsideWarning, nil})
+	}
 	for i, rungs := range signed.Transactions {
 		for _, r := range rungs {
 			s.Rows[i].Hashes = append(s.Rows[i].Hashes, r.Hash)

@@ -21,6 +21,7 @@ func (s *Signed) check() error {
 		return fault("format", s.Format, "want %s", SignedFormat)
 	case s.Version != Version:
 		return fault("version", s.Version, "want %d", Version)
+	case s.Outside(): // no policy and no record are what it says
 	case !isHex(s.PolicyHash, 32):
 		return fault("policy_hash", s.PolicyHash, "want 64 lower-case hex digits")
 	case !isHex(s.RecordHead, 32):

@@ -95,8 +95,12 @@ func takeInItem(tx store.Tx, slot wallet.Slot, id string, signed []wallet.Signed
 // noteHead remembers the newest head of the signing record, whatever the order
 // in which files come back. Nothing proves the head and the time beside the
 // signatures: a file that came from the future, changed on its way, must not
-// outrank every later one, so its time counts as now.
+// outrank every later one, so its time counts as now. Signatures made outside of
+// airlock are in no record and bring no head.
 func noteHead(tx store.Tx, s *batch.Signed, now time.Time) error {
+	if s.Outside() {
+		return nil
+	}
 	last, err := store.LastRecordHead(tx, s.Batch.Vault)
 	if err != nil || (last.Head != "" && !s.SignedAt.After(last.SignedAt)) {
 		return err

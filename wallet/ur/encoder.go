@@ -88,3 +88,10 @@ func xor(into, from []byte) {
 		into[i] ^= from[i]
 	}
 }
+
+// Characters is the length of the longest part's text.
+func (e *Encoder) Characters() int {
+	longest := e.part
+	longest.Number, longest.Data = MaxNumber, e.fragments[0]
+	return len(longest.String())
+}

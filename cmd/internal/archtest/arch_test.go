@@ -31,7 +31,7 @@ type listed struct {
 // below it, unless a longer path of the table says otherwise.
 var rows = [][]string{
 	{"wallet"},
-	{"wallet/store", "wallet/chain", "wallet/batch", "wallet/hd", "wallet/ur", "wallet/outgoing", "wallet/secretfile", "wallet/csvfile"},
+	{"wallet/store", "wallet/chain", "wallet/batch", "wallet/hd", "wallet/ur", "wallet/erc4527", "wallet/outgoing", "wallet/secretfile", "wallet/csvfile"},
 	{"scanner", "signer", "notifier", "wallet/payout", "wallet/sweep", "wallet/book", "wallet/reconcile"},
 	{"cmd"},
 }
@@ -54,7 +54,7 @@ var unlinked = []struct {
 	pkgs []string
 }{
 	{
-		who:  []string{"cmd/airlock-signer", "signer", "cmd/internal/cli", "cmd/internal/station", "cmd/internal/tui"},
+		who:  []string{"cmd/airlock-signer", "signer", "cmd/internal/cli", "cmd/internal/station", "cmd/internal/tui", "cmd/internal/qrcode"},
 		pkgs: []string{"net/http", geth + "/rpc", geth + "/ethclient"},
 	},
 	{

@@ -123,7 +123,9 @@ func printReview(w io.Writer, s *signer.Report) {
 	fmt.Fprintf(w, "expires       %s\n", s.ExpiresAt.Format(time.RFC3339))
 	if s.Signed != nil {
 		fmt.Fprintf(w, "signed        %s, %d signatures, all verified\n", s.Signed.SignedAt.Format(time.RFC3339), s.Signed.Signatures)
-		fmt.Fprintf(w, "policy        %s\n", s.Signed.PolicyHash)
+		if !s.Signed.Outside { // else a warning says that there is none
+			fmt.Fprintf(w, "policy        %s\n", s.Signed.PolicyHash)
+		}
 	}
 	fmt.Fprintf(w, "items         %d, to %d recipients\n", len(s.Rows), s.Recipients)
 	if s.Record != nil {

@@ -78,7 +78,7 @@ lets no private key out, unless the risk is named: --accept-risk=` + riskOnline 
 
 // Commands are those that both programs have.
 func (s *Station) Commands() []*cobra.Command {
-	return []*cobra.Command{newVault(s), newPolicy(s), newReview(s), newApprove(s), newSign(s)}
+	return []*cobra.Command{newVault(s), newPolicy(s), newReview(s), newApprove(s), newSign(s), newQR(s)}
 }
 
 // openVault decrypts the vault of the home. The caller closes it.

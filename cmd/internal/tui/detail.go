@@ -137,8 +137,10 @@ func batchFields(s *signer.Report) (f fields) {
 	}
 	if s.Signed != nil {
 		f.addf("signed", "%s, %s", at(s.Signed.SignedAt), count(s.Signed.Signatures, "signature", "signatures"))
-		f.add("policy", s.Signed.PolicyHash)
-		f.add("record head", s.Signed.RecordHead+" after signing")
+		if !s.Signed.Outside { // else a warning says that there is none
+			f.add("policy", s.Signed.PolicyHash)
+			f.add("record head", s.Signed.RecordHead+" after signing")
+		}
 	}
 	for _, w := range s.Warnings {
 		f.add("!", w.Text)

@@ -21,6 +21,19 @@ var ErrInterrupted = errors.New("interrupted")
 // the controlling terminal. Review returns ErrInterrupted if it was left by
 // ctrl+c, and the context's error if that ended first.
 func Review(ctx context.Context, in io.Reader, out io.Writer, s *signer.Report) error {
+	end, err := run(ctx, NewReview(s), in, out)
+	if err != nil {
+		return err
+	}
+	if m, ok := end.(Model); ok && m.interrupted {
+		return ErrInterrupted
+	}
+	return nil
+}
+
+// run shows a page until it is left. It returns the context's error if that
+// ended first.
+func run(ctx context.Context, page tea.Model, in io.Reader, out io.Writer) (tea.Model, error) {
 	options := []tea.ProgramOption{
 		tea.WithContext(ctx),
 		tea.WithOutput(out),
@@ -29,15 +42,9 @@ func Review(ctx context.Context, in io.Reader, out io.Writer, s *signer.Report) 
 	if f, ok := in.(*os.File); !ok || term.IsTerminal(int(f.Fd())) {
 		options = append(options, tea.WithInput(in))
 	}
-	end, err := tea.NewProgram(NewReview(s), options...).Run()
+	end, err := tea.NewProgram(page, options...).Run()
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return end, ctx.Err()
 	}
-	if err != nil {
-		return err
-	}
-	if m, ok := end.(Model); ok && m.interrupted {
-		return ErrInterrupted
-	}
-	return nil
+	return end, err
 }
