@@ -39,6 +39,7 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/payout"
 	"github.com/airlock-wallet/airlock/wallet/store"
 	"github.com/airlock-wallet/airlock/wallet/store/bolt"
+	"github.com/airlock-wallet/airlock/wallet/ur"
 )
 
 // What the examples are about.
@@ -507,6 +508,9 @@ func TestLimits(t *testing.T) {
 		{"gas_most", batch.MaxGas},
 		{"nonce_most", batch.MaxNonce},
 		{"decimals", wallet.MaxDecimals},
+		{"qr_message_size", ur.MaxMessage},
+		{"qr_parts", ur.MaxParts},
+		{"qr_file_size", ur.MaxFile},
 		{"csv_size", csvfile.MaxSize},
 		{"csv_rows", csvfile.MaxRows},
 		{"token_list_size", book.MaxTokenList},

@@ -21,7 +21,7 @@ const page = "../../../docs/formats.md"
 var required = []string{
 	"mnemonic", "passphrase", "values", "limits",
 	"watch", "fingerprint", "addresses",
-	"batch", "digest", "sweep-batch", "sweep-digest", "signed-batch",
+	"batch", "digest", "sweep-batch", "sweep-digest", "signed-batch", "qr",
 	"vault", "keystore",
 	"policy", "policy-check", "config", "quarantine", "csv", "token-list",
 	"webhook-secret", "webhook", "verify",
