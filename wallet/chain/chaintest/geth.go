@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -149,6 +151,11 @@ func (g *Geth) Reorg(ctx context.Context, depth int) error {
 	if depth <= 0 || uint64(depth) > head {
 		return fmt.Errorf("reorg of %d blocks on a chain of %d", depth, head)
 	}
+	// The pool hears of blocks late. What it still holds although it is in a
+	// block that goes would be mined again.
+	if err := g.inStep(ctx); err != nil {
+		return err
+	}
 	if err := g.rpc.CallContext(ctx, nil, "debug_setHead", hexutil.Uint64(head-uint64(depth))); err != nil {
 		return err
 	}
@@ -159,12 +166,44 @@ func (g *Geth) Reorg(ctx context.Context, depth int) error {
 			return err
 		}
 		if number >= head {
-			return nil
+			return g.inStep(ctx)
 		}
 		if err := g.mineBlocks(ctx, 1); err != nil {
 			return err
 		}
 	}
+}
+
+// inStep waits until the pool knows the newest block: of the faucet and all whose
+// transactions it holds, it counts those that were mined and those that it holds.
+func (g *Geth) inStep(ctx context.Context) error {
+	for range poolTries {
+		var pool struct {
+			Pending map[common.Address]map[string]struct{}
+		}
+		if err := g.rpc.CallContext(ctx, &pool, "txpool_content"); err != nil {
+			return err
+		}
+		inStep := true
+		for _, sender := range append(slices.Collect(maps.Keys(pool.Pending)), g.faucet.Address) {
+			mined, err := g.eth.NonceAt(ctx, sender, nil)
+			if err != nil {
+				return err
+			}
+			counted, err := g.eth.PendingNonceAt(ctx, sender)
+			if err != nil {
+				return err
+			}
+			inStep = inStep && counted == mined+uint64(len(pool.Pending[sender]))
+		}
+		if inStep {
+			return nil
+		}
+		if err := pause(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return errors.New("the pool never knows the newest block")
 }
 
 // Close stops geth.

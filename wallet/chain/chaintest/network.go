@@ -153,10 +153,14 @@ func (e *endpoint) Send(ctx context.Context, c Call) (common.Hash, error) {
 	return tx.Hash(), e.pooled(ctx, nonce)
 }
 
+// poolTries bounds how often a node's pool is looked at, a millisecond and more
+// between two looks, until it has done what it must.
+const poolTries = 60_000
+
 // pooled waits until the node counts the faucet's transaction with that nonce:
 // until then a block made by hand would not hold it.
 func (e *endpoint) pooled(ctx context.Context, nonce uint64) error {
-	for range 5000 {
+	for range poolTries {
 		if next, err := e.eth.PendingNonceAt(ctx, e.faucet.Address); err != nil || next > nonce {
 			return err
 		}
@@ -248,7 +252,7 @@ func (e *endpoint) Settle(ctx context.Context, tx common.Hash) (*types.Receipt, 
 	for mined := 0; ; {
 		receipt, err := e.eth.TransactionReceipt(ctx, tx)
 		if err == nil {
-			return receipt, nil
+			return receipt, e.reached(ctx, receipt.BlockNumber.Uint64())
 		}
 		if !errors.Is(err, ethereum.NotFound) && !indexing(err) {
 			return nil, err
@@ -265,6 +269,20 @@ func (e *endpoint) Settle(ctx context.Context, tx common.Hash) (*types.Receipt, 
 				return nil, err
 			}
 			mined++
+		}
+	}
+}
+
+// reached waits until a block is the head, or below it: geth tells what is in a
+// block a moment before that.
+func (e *endpoint) reached(ctx context.Context, block uint64) error {
+	for {
+		head, err := e.eth.BlockNumber(ctx)
+		if err != nil || head >= block {
+			return err
+		}
+		if err := pause(ctx, time.Millisecond); err != nil {
+			return err
 		}
 	}
 }

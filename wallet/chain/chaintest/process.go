@@ -22,7 +22,7 @@ var ErrUnavailable = errors.New("not available")
 // the system can promise that.
 type process struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	done chan struct{} // closed when it has ended and its output was read
 	err  error         // why, once done is closed
 
 	mu   sync.Mutex
@@ -39,7 +39,11 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, ready *regexp.Regexp) (*pr
 	cmd.Stdout, cmd.Stderr = w, w
 	dieWithParent(cmd)
 
-	go p.read(output, ready, found)
+	read := make(chan struct{})
+	go func() {
+		p.read(output, ready, found)
+		close(read)
+	}()
 	go func() {
 		// Linux kills the child when the thread that started it ends, so the
 		// thread is kept.
@@ -51,6 +55,7 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, ready *regexp.Regexp) (*pr
 			p.err = cmd.Wait()
 		}
 		w.Close()
+		<-read // so that the end of the output tells why
 		close(p.done)
 	}()
 	if err := <-started; err != nil {

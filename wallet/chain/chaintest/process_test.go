@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -35,14 +36,20 @@ func TestStartProcess(t *testing.T) {
 
 // A start that fails shows what the program said.
 func TestStartProcessFails(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
+	said := filepath.Join(t.TempDir(), "said")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { // is impatient once the program has said something
+		for _, err := os.Stat(said); err != nil && t.Context().Err() == nil; _, err = os.Stat(said) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		cancel()
+	}()
 	for _, test := range []struct {
 		script string
 		want   []string
 	}{
 		{"echo no such flag; exit 3", []string{"exit status 3", "no such flag"}},
-		{"echo thinking; exec sleep 600", []string{"not ready", "thinking"}},
+		{"echo thinking; touch " + said + "; exec sleep 600", []string{"not ready", "thinking"}},
 	} {
 		_, _, err := startProcess(ctx, exec.Command("sh", "-c", test.script), ready)
 		for _, want := range test.want {
@@ -86,7 +93,7 @@ func TestDieWithParent(t *testing.T) {
 	if child == 0 {
 		t.Fatal("the parent started no child")
 	}
-	for range 500 {
+	for range 6000 {
 		// An orphan that nobody has waited for yet is dead enough.
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child))
 		if err != nil || strings.Contains(string(stat), ") Z ") {
