@@ -211,7 +211,7 @@ func TestBusy(t *testing.T) {
 		busy = db.View(t.Context(), func(store.Tx) error { return nil })
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		canceled = db.Update(ctx, func(store.Tx) error { return nil })
+		canceled = db.WithWait(time.Hour).Update(ctx, func(store.Tx) error { return nil })
 		return nil
 	})
 	if err != nil {

@@ -35,16 +35,23 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+		fmt.Print(".")
 	}
 }
 
-// start begins child processes that work on a store until the test ends.
-func start(t *testing.T, path, work string, n int) (list []*exec.Cmd) {
+// start begins child processes that work on a store until the test ends. did is
+// how often they have done so.
+func start(t *testing.T, path, work string, n int) (list []*exec.Cmd, did func() int64) {
 	t.Helper()
+	out, err := os.OpenFile(filepath.Join(t.TempDir(), "done"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { out.Close() })
 	for range n {
 		c := exec.Command(os.Args[0])
 		c.Env = append(os.Environ(), pathEnv+"="+path, workEnv+"="+work)
-		c.Stderr = os.Stderr
+		c.Stdout, c.Stderr = out, os.Stderr
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +61,13 @@ func start(t *testing.T, path, work string, n int) (list []*exec.Cmd) {
 		})
 		list = append(list, c)
 	}
-	return list
+	return list, func() int64 {
+		info, err := out.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
 }
 
 // TestNobodyStarves guards against a home on which commands that look at it in
@@ -67,8 +80,10 @@ func TestNobodyStarves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			start(t, path, others, 8)
-			time.Sleep(300 * time.Millisecond) // until they are at it
+			_, did := start(t, path, others, 8)
+			for did() < 100 { // until they are at it
+				time.Sleep(time.Millisecond)
+			}
 			for what, work := range map[string]func(context.Context, func(store.Tx) error) error{"read": db.View, "write": db.Update} {
 				var longest time.Duration
 				for range 10 {
@@ -96,22 +111,22 @@ func TestKilledInTheTurnstile(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = db.View(t.Context(), func(store.Tx) error {
-		writer := start(t, path, "write", 1)[0]
+		writers, _ := start(t, path, "write", 1)
 		short := db.WithWait(200 * time.Millisecond)
 		for began := time.Now(); ; {
 			if err := short.View(t.Context(), nothing); errors.Is(err, wallet.ErrBusy) {
 				break // it holds the turnstile
-			} else if err != nil || time.Since(began) > 20*time.Second {
+			} else if err != nil || time.Since(began) > 2*time.Minute {
 				t.Fatalf("a reader beside a waiting writer: %v, want %v", err, wallet.ErrBusy)
 			}
 		}
-		if err := writer.Process.Kill(); err != nil {
+		if err := writers[0].Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := writer.Process.Wait(); err != nil {
+		if _, err := writers[0].Process.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		return short.View(t.Context(), nothing)
+		return db.View(t.Context(), nothing)
 	})
 	if err != nil {
 		t.Fatal(err)
