@@ -56,7 +56,6 @@ func TestLimitedEndpoint(t *testing.T) {
 	ok(t, err)
 	defer c.Close()
 	p.Gate(faulty.Gates(faulty.MaxBatch(7), faulty.PerSecond(20, "1")))
-	started := time.Now()
 	compareBalances(t, c, accounts)
 	head, err := c.BlockNumber(t.Context())
 	ok(t, err)
@@ -64,13 +63,9 @@ func TestLimitedEndpoint(t *testing.T) {
 		ok(t, err)
 	}
 	compareBalances(t, c, accounts)
-	took := time.Since(started)
-	t.Logf("%d requests refused of about %d, in %s", p.Refused(), p.Seen("eth_getBalance")+p.Seen("eth_getBlockReceipts")*2, took)
+	t.Logf("%d requests refused of about %d", p.Refused(), p.Seen("eth_getBalance")+p.Seen("eth_getBlockReceipts")*2)
 	if p.Refused() > 12 {
 		t.Errorf("%d requests refused", p.Refused())
-	}
-	if most := 30 * time.Second; took > most {
-		t.Errorf("took %s", took)
 	}
 	equal(t, "balances asked", p.Seen("eth_getBalance"), 2*funded) // none twice
 }
@@ -174,15 +169,23 @@ func TestTakeover(t *testing.T) {
 	s, accounts := wealthy(t, 5)
 	first, second := proxy(t, s.URL()), proxy(t, s.URL())
 	c := dial(t, first.URL, second.URL)
-	first.Gate(faulty.PerSecond(0, "1"))
+	first.Gate(faulty.PerSecond(0, "3600"))
 	compareBalances(t, c, accounts)
 	compareBalances(t, c, accounts)
 	equal(t, "refused", first.Refused(), 1)
 	equal(t, "asked of the second", second.Seen("eth_getBalance"), 10)
+
 	first.Gate(nil)
-	time.Sleep(1100 * time.Millisecond)
+	c = dial(t, first.URL, second.URL)
+	first.Gate(faulty.PerSecond(0, "1"))
 	compareBalances(t, c, accounts)
-	equal(t, "asked of the first", first.Seen("eth_getBalance"), 5)
+	first.Gate(nil)
+	for deadline := time.Now().Add(time.Minute); first.Seen("eth_getBalance") == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the first is not asked again")
+		}
+		compareBalances(t, c, accounts)
+	}
 }
 
 // TestRetryAfter has the only endpoint name a time.
@@ -191,9 +194,11 @@ func TestRetryAfter(t *testing.T) {
 	s, accounts := wealthy(t, 5)
 	p := proxy(t, s.URL())
 	c := dial(t, p.URL)
-	started := time.Now()
+	var first time.Time // when it refused
 	p.Gate(func([]faulty.Request) *faulty.Refusal {
-		if time.Since(started) > 900*time.Millisecond {
+		if first.IsZero() {
+			first = time.Now()
+		} else if time.Since(first) > 900*time.Millisecond {
 			return nil
 		}
 		return &faulty.Refusal{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}}
@@ -202,16 +207,19 @@ func TestRetryAfter(t *testing.T) {
 	equal(t, "refused", p.Refused(), 1)
 
 	// Nobody has to wait for it to the end.
-	p.Gate(faulty.PerSecond(0, "3600"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	time.AfterFunc(100*time.Millisecond, cancel)
-	started = time.Now()
+	defer cancel()
+	p.Gate(func([]faulty.Request) *faulty.Refusal {
+		time.AfterFunc(100*time.Millisecond, cancel)
+		return &faulty.Refusal{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"3600"}}}
+	})
+	started := time.Now()
 	_, err := c.BlockNumber(ctx)
 	is(t, err, context.Canceled)
 	for _, err := range c.Blocks(ctx, 0, 10) {
 		is(t, err, context.Canceled)
 	}
-	if took := time.Since(started); took > 2*time.Second {
+	if took := time.Since(started); took > time.Minute {
 		t.Errorf("it took %s to be interrupted", took)
 	}
 }

@@ -1,6 +1,8 @@
 package chain_test
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"math/big"
@@ -21,6 +23,7 @@ import (
 // TestTagsByQuorum asks endpoints of every kind where the tags stand. The head
 // is 20, and the node says that 18 is final.
 func TestTagsByQuorum(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := chaintest.NewSimulated(t, chaintest.SimulatedOptions{Finality: 2})
 	ok(t, s.Mine(ctx, 20))
@@ -67,7 +70,7 @@ func TestTagsByQuorum(t *testing.T) {
 		"unknown": {rule: says("", `{"code":-32602,"message":"invalid argument 0"}`)},
 		"down":    {down: http.StatusBadGateway},
 		"limited": {gate: faulty.PerSecond(0, "60")},
-		"lost":    {gate: func([]faulty.Request) *faulty.Refusal { time.Sleep(700 * time.Millisecond); return nil }},
+		"lost":    {down: faulty.Lost},
 		"silly":   {rule: says(`{"number":"0x"}`, "")},
 	}
 	for name, c := range map[string]struct {
@@ -75,7 +78,8 @@ func TestTagsByQuorum(t *testing.T) {
 		want      uint64 // 0 for none
 		class     error
 		unsure    bool
-		split     bool // they are on two branches
+		split     bool          // they are on two branches
+		timeout   time.Duration // that must pass before it is known
 	}{
 		"one":                           {endpoints: "good", want: 18},
 		"one is believed":               {endpoints: "liar", want: 20},
@@ -92,7 +96,7 @@ func TestTagsByQuorum(t *testing.T) {
 		"one lies, the others unknown":  {endpoints: "unknown liar unknown", class: chain.ErrNotYet, unsure: true},
 		"one lies and one is down":      {endpoints: "liar down", class: wallet.ErrUnreachable, unsure: true},
 		"one lies and one is limited":   {endpoints: "liar limited", class: wallet.ErrUnreachable, unsure: true},
-		"one lies and one is lost":      {endpoints: "liar lost", class: wallet.ErrUnreachable, unsure: true},
+		"one lies and one is lost":      {endpoints: "liar lost", class: wallet.ErrUnreachable, unsure: true, timeout: 5 * time.Second},
 		"one lies and one is senseless": {endpoints: "liar silly", unsure: true},
 		"one of three is down":          {endpoints: "down good slower", want: 15},
 		"one of three is limited":       {endpoints: "limited good slower", want: 15},
@@ -116,7 +120,7 @@ func TestTagsByQuorum(t *testing.T) {
 				p := proxy(t, s.URL())
 				proxies, urls = append(proxies, p), append(urls, p.URL)
 			}
-			client, err := chain.Dial(ctx, chain.Options{URLs: urls, Backoff: time.Millisecond, Attempts: 2, Timeout: 500 * time.Millisecond})
+			client, err := chain.Dial(ctx, chain.Options{URLs: urls, Backoff: time.Millisecond, Attempts: 2, Timeout: cmp.Or(c.timeout, time.Hour)})
 			ok(t, err)
 			defer client.Close()
 			for i, kind := range strings.Fields(c.endpoints) {
@@ -124,9 +128,11 @@ func TestTagsByQuorum(t *testing.T) {
 				proxies[i].Gate(kinds[kind].gate)
 				proxies[i].Down(kinds[kind].down)
 			}
+			bounded, cancel := context.WithTimeout(ctx, time.Minute)
+			defer cancel()
 			for tag, ask := range map[string]func() (*types.Header, error){
-				"finalized": func() (*types.Header, error) { return client.FinalizedHeader(ctx) },
-				"safe":      func() (*types.Header, error) { return client.SafeHeader(ctx) },
+				"finalized": func() (*types.Header, error) { return client.FinalizedHeader(bounded) },
+				"safe":      func() (*types.Header, error) { return client.SafeHeader(bounded) },
 			} {
 				h, err := ask()
 				want := c.want
