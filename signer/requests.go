@@ -2,97 +2,46 @@ package signer
 
 import (
 	"bytes"
-	"encoding/csv"
-	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/signer/policy"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/csvfile"
 )
 
-// Bounds of a list of requests, those of an import online.
-const (
-	MaxRequestsSize = 64 << 20 // bytes
-	maxRequests     = 100_000
-)
+// MaxRequestsSize bounds a list of requests, in bytes.
+const MaxRequestsSize = csvfile.MaxSize
 
 // Requests is a list of withdrawals that reached this station another way
 // than the batch.
 type Requests struct {
 	name string
-	rows map[string]request // by id
+	rows map[string]csvfile.Row // by id
 }
 
-type request struct {
-	line              int
-	asset, amount, to string // as written
-}
+// requestColumns are those of withdraw import. What no transaction tells of may
+// be missing.
+var requestColumns = csvfile.Columns{Needed: []string{"id", "asset", "amount", "to"}, Optional: []string{"account", "memo", "signature"}}
 
-// The columns of a list: those of withdraw import. Account and memo, which no
-// transaction tells of, may be missing.
-var (
-	requestColumns = []string{"id", "account", "asset", "amount", "to", "memo"}
-	neededColumns  = []string{"id", "asset", "amount", "to"}
-)
-
-// ParseRequests reads a list in the form of withdraw import: CSV (RFC 4180) in
-// UTF-8, with or without a byte order mark, whose first line names the
-// columns. name is the file's, for errors, which are of class
-// [wallet.ErrUsage].
+// ParseRequests reads a list in the form of withdraw import. name is the file's,
+// for errors, which are of class [wallet.ErrUsage].
 func ParseRequests(name string, raw []byte) (*Requests, error) {
-	fail := func(line int, format string, args ...any) (*Requests, error) {
-		return nil, wallet.As(wallet.ErrUsage, "%s, line %d: %w", name, line, fmt.Errorf(format, args...))
-	}
-	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
-	if len(raw) > MaxRequestsSize || !utf8.Valid(raw) {
-		return fail(1, "want UTF-8 text of at most %d bytes", MaxRequestsSize)
-	}
-	r := csv.NewReader(bytes.NewReader(raw))
-	header, err := r.Read()
+	rows, err := csvfile.Read(name, bytes.NewReader(raw), requestColumns)
 	if err != nil {
-		return fail(1, "want the columns %s: %w", strings.Join(requestColumns, ","), err)
+		return nil, wallet.As(wallet.ErrUsage, "%w", err)
 	}
-	at := map[string]int{}
-	for i, column := range header {
-		if _, twice := at[column]; twice || !slices.Contains(requestColumns, column) {
-			return fail(1, "column %.80q stands twice or is unknown: want %s", column, strings.Join(requestColumns, ","))
+	q := &Requests{name: name, rows: make(map[string]csvfile.Row, len(rows))}
+	for _, row := range rows {
+		if err := wallet.CheckID("id", row.Value["id"]); err != nil {
+			return nil, wallet.As(wallet.ErrUsage, "%w", row.Wrong("id", err))
 		}
-		at[column] = i
+		q.rows[row.Value["id"]] = row
 	}
-	for _, column := range neededColumns {
-		if _, ok := at[column]; !ok {
-			return fail(1, "column %s is missing", column)
-		}
-	}
-	q := &Requests{name: name, rows: map[string]request{}}
-	for {
-		row, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return q, nil
-		}
-		if err != nil {
-			return nil, wallet.As(wallet.ErrUsage, "%s: %w", name, err) // names the line
-		}
-		line, _ := r.FieldPos(0)
-		id := row[at["id"]]
-		if err := wallet.CheckID("id", id); err != nil {
-			return fail(line, "column id: %w", err)
-		}
-		if first, twice := q.rows[id]; twice {
-			return fail(line, "column id: %q stands in line %d too", id, first.line)
-		}
-		if len(q.rows) == maxRequests {
-			return fail(line, "more than %d rows", maxRequests)
-		}
-		q.rows[id] = request{line, row[at["asset"]], row[at["amount"]], row[at["to"]]}
-	}
+	return q, nil
 }
 
 // Compare refuses a batch that holds a withdrawal which the list does not, or
@@ -125,13 +74,13 @@ func (q *Requests) Compare(b *batch.Batch, p *policy.Policy) (left int, err erro
 		}
 		found++
 		a := assets[in.Asset]
-		if problem := names(row.asset, a, p); problem != "" {
-			refuse("asset", in.Asset.String(), "is %.80q in line %d of %s%s", row.asset, row.line, q.name, problem)
-		} else if want, err := wallet.ParseDecimal(row.amount, a.Decimals); err != nil || want.Cmp(in.Amount) != 0 {
-			refuse("amount", in.Amount.Decimal(a.Decimals), "is %.80q in line %d of %s", row.amount, row.line, q.name)
+		if problem := names(row.Value["asset"], a, p); problem != "" {
+			refuse("asset", in.Asset.String(), "is %.80q in line %d of %s%s", row.Value["asset"], row.Line, q.name, problem)
+		} else if want, err := wallet.ParseDecimal(row.Value["amount"], a.Decimals); err != nil || want.Cmp(in.Amount) != 0 {
+			refuse("amount", in.Amount.Decimal(a.Decimals), "is %.80q in line %d of %s", row.Value["amount"], row.Line, q.name)
 		}
-		if to, err := wallet.ParseAddress(row.to); err != nil || to != in.Recipient {
-			refuse("recipient", in.Recipient.Hex(), "is %.80q in line %d of %s", row.to, row.line, q.name)
+		if to, err := wallet.ParseAddress(row.Value["to"]); err != nil || to != in.Recipient {
+			refuse("recipient", in.Recipient.Hex(), "is %.80q in line %d of %s", row.Value["to"], row.Line, q.name)
 		}
 	}
 	return len(q.rows) - found, refused(list...)

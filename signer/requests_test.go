@@ -60,7 +60,7 @@ func TestRequests(t *testing.T) {
 		"more than the batch": {head + ether + "w-9,,ETH,1," + one + ",\n" + dollars, pins, "", "", 1},
 		"other order":         {"to,amount,asset,id\n" + two + ",2.5," + usdc.Hex() + ",w-1\n" + one + ",0.000000000000000001,eip155:1/slip44:60,w-0\n", pins, "", "", 0},
 		"one missing":         {head + ether, pins, "requests", `"w-1" is not in list.csv`, 0},
-		"none":                {head, pins, "requests, requests", `"w-0" is not in list.csv`, 0},
+		"none of them":        {head + strings.Replace(ether, "w-0", "w-9", 1), pins, "requests, requests", `"w-0" is not in list.csv`, 0},
 		"id in another case":  {head + ether + strings.Replace(dollars, "w-1", "W-1", 1), pins, "requests", `"w-1" is not`, 0},
 		"another amount":      {head + ether + strings.Replace(dollars, "2.50", "2.51", 1), pins, "requests", `2.5 is "2.51" in line 3 of list.csv`, 0},
 		"no amount":           {head + ether + strings.Replace(dollars, "2.50", "2.5e0", 1), pins, "requests", `2.5 is "2.5e0" in line 3`, 0},
@@ -98,16 +98,17 @@ func TestParseRequestsRefuses(t *testing.T) {
 	row := "w-0,,ETH,1,0x000000000000000000000000000000000000dEaD,\n"
 	for name, test := range map[string]struct{ list, say string }{
 		"empty":          {"", "line 1"},
+		"no rows":        {head, "no rows"},
 		"not UTF-8":      {head + "\xff", "UTF-8"},
 		"unknown column": {"id,asset,amount,to,fee\n", `"fee"`},
-		"column twice":   {"id,asset,amount,to,to\n", `"to" stands twice`},
+		"column twice":   {"id,asset,amount,to,to\n", `to stands twice`},
 		"no amount":      {"id,asset,to\n", "amount is missing"},
 		"upper case":     {"ID,asset,amount,to\n", `"ID"`},
-		"id twice":       {head + row + row, "line 3: column id: \"w-0\" stands in line 2 too"},
+		"id twice":       {head + row + row, "line 3, column id (\"w-0\"): stands in line 2 too"},
 		"no id":          {head + row[3:], "line 2"},
 		"short row":      {head + row + "w-1,ETH\n", "line 3"},
 		"open quote":     {head + row + "\"w-1,ETH\n", "line 3"},
-		"bidirectional":  {head + strings.Replace(row, "w-0", "w-\u202e0", 1), "line 2: column id"},
+		"bidirectional":  {head + strings.Replace(row, "w-0", "w-\u202e0", 1), "line 2, column id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := signer.ParseRequests("list.csv", []byte(test.list))

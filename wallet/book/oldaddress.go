@@ -46,7 +46,7 @@ func (o *OldAddress) wrong(column string, err error) error {
 // ReadOldAddresses reads a CSV file with the columns address, path and account.
 // name is the file's, for errors.
 func ReadOldAddresses(name string, in io.Reader) ([]OldAddress, error) {
-	rows, err := csvfile.Read(name, in, "address", "path", "account")
+	rows, err := csvfile.Read(name, in, csvfile.Columns{Needed: []string{"address", "path", "account"}})
 	if err != nil {
 		return nil, wallet.WithHint(wallet.As(wallet.ErrUsage, "%w", err), "nothing was imported; correct the file and import it again")
 	}

@@ -53,10 +53,22 @@ func (r *Row) Wrong(column string, err error) error {
 	return &Error{r.File, r.Line, column, r.Value[column], err}
 }
 
-// Read reads a file that has exactly these columns, in any order, and at least
-// one row. The first column must not have a value twice. Errors are *Error;
-// name is the file's in them.
-func Read(name string, in io.Reader, columns ...string) ([]Row, error) {
+// Columns are those of a file, in any order. A row has an empty value for an
+// optional column that the file does not have.
+type Columns struct{ Needed, Optional []string }
+
+func (c Columns) String() string {
+	names := strings.Join(c.Needed, ",")
+	if len(c.Optional) > 0 {
+		names += " and perhaps " + strings.Join(c.Optional, ",")
+	}
+	return names
+}
+
+// Read reads a file that has these columns and no others, and at least one row.
+// The first column that is needed must not have a value twice. Errors are
+// *Error; name is the file's in them.
+func Read(name string, in io.Reader, columns Columns) ([]Row, error) {
 	fail := func(line int, column, value string, err error) ([]Row, error) {
 		return nil, &Error{name, line, column, value, err}
 	}
@@ -74,7 +86,7 @@ func Read(name string, in io.Reader, columns ...string) ([]Row, error) {
 	r := csv.NewReader(bytes.NewReader(data))
 	header, err := r.Read()
 	if errors.Is(err, io.EOF) {
-		return fail(1, "", "", fmt.Errorf("the file is empty: want a first line %s", strings.Join(columns, ",")))
+		return fail(1, "", "", fmt.Errorf("the file is empty: want a first line %s", columns))
 	}
 	if err != nil {
 		return fail(lineOf(err), "", "", err)
@@ -100,9 +112,9 @@ func Read(name string, in io.Reader, columns ...string) ([]Row, error) {
 		for i, column := range header {
 			v.Value[column] = record[i]
 		}
-		key := v.Value[columns[0]]
+		key := v.Value[columns.Needed[0]]
 		if at, twice := first[key]; twice {
-			return fail(line, columns[0], key, fmt.Errorf("stands in line %d too", at))
+			return fail(line, columns.Needed[0], key, fmt.Errorf("stands in line %d too", at))
 		}
 		first[key] = line
 		rows = append(rows, v)
@@ -127,20 +139,20 @@ func invalidAt(data []byte) int {
 
 // checkHeader refuses a header that does not name each column once. value is
 // the name that is wrong.
-func checkHeader(header, columns []string) (value string, problem error) {
+func checkHeader(header []string, columns Columns) (value string, problem error) {
 	seen := map[string]bool{}
 	for _, h := range header {
-		if !slices.Contains(columns, h) {
-			return h, fmt.Errorf("unknown column %.80q: want %s", h, strings.Join(columns, ","))
+		if !slices.Contains(columns.Needed, h) && !slices.Contains(columns.Optional, h) {
+			return h, fmt.Errorf("unknown column %.80q: want %s", h, columns)
 		}
 		if seen[h] {
 			return h, fmt.Errorf("column %s stands twice", h)
 		}
 		seen[h] = true
 	}
-	for _, c := range columns {
+	for _, c := range columns.Needed {
 		if !seen[c] {
-			return "", fmt.Errorf("column %s is missing: want %s", c, strings.Join(columns, ","))
+			return "", fmt.Errorf("column %s is missing: want %s", c, columns)
 		}
 	}
 	return "", nil

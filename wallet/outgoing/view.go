@@ -23,6 +23,7 @@ type Withdrawal struct {
 	To          string                  `json:"to"` // EIP-55, as all addresses here
 	Memo        string                  `json:"memo"`
 	Order       string                  `json:"order"`
+	RequestedBy []string                `json:"requested_by"` // whose signatures it has
 	Status      wallet.WithdrawalStatus `json:"status"`
 	Batch       string                  `json:"batch"`
 	From        *string                 `json:"from"` // null until it is bound
@@ -42,8 +43,11 @@ func ViewWithdrawal(tx store.Tx, w wallet.Withdrawal) (Withdrawal, error) {
 	}
 	v := Withdrawal{
 		ID: w.ID, ChainID: w.Asset.ChainID, Account: w.Account, Asset: w.Asset, Symbol: asset.Symbol,
-		Amount: w.Amount, Decimals: asset.Decimals, To: w.To.Hex(), Memo: w.Memo, Order: w.Order,
+		Amount: w.Amount, Decimals: asset.Decimals, To: w.To.Hex(), Memo: w.Memo, Order: w.Order, RequestedBy: []string{},
 		Status: w.Status, Batch: w.Batch, Reason: w.Reason, RequestedAt: w.RequestedAt, UpdatedAt: w.UpdatedAt,
+	}
+	for _, r := range w.RequestedBy {
+		v.RequestedBy = append(v.RequestedBy, r.Requester.Hex())
 	}
 	if w.Slot != nil {
 		from := w.Slot.Sender.Hex()

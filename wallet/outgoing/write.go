@@ -139,7 +139,7 @@ func (w *writer) bind(i int) (wallet.Slot, error) {
 	}
 	o.Attempts = append(o.Attempts, wallet.Attempt{Batch: w.b.ID, Item: i, Rungs: it.Rungs})
 	if it.Intent.Kind == wallet.IntentWithdrawal {
-		if err := w.claim(slot, it.Intent); err != nil {
+		if err := w.claim(slot, it); err != nil {
 			return slot, err
 		}
 	}
@@ -189,7 +189,8 @@ func sameIntent(a, b wallet.Intent) bool {
 }
 
 // claim moves a withdrawal from approved to built.
-func (w *writer) claim(slot wallet.Slot, in wallet.Intent) error {
+func (w *writer) claim(slot wallet.Slot, it *batch.Item) error {
+	in := it.Intent
 	wd, ok, err := store.Withdrawal(w.tx, in.ID)
 	switch {
 	case err != nil:
@@ -200,6 +201,8 @@ func (w *writer) claim(slot wallet.Slot, in wallet.Intent) error {
 		return fmt.Errorf("%w: withdrawal %s is %s, not approved", ErrChanged, in.ID, wd.Status)
 	case wd.Asset != in.Asset || wd.To != in.Recipient || wd.Amount.Cmp(in.Amount) != 0:
 		return fmt.Errorf("%w: withdrawal %s asks for something else", wallet.ErrConflict, in.ID)
+	case len(wd.RequestedBy) != len(it.RequestedBy):
+		return fmt.Errorf("%w: withdrawal %s was signed by one more requester", ErrChanged, in.ID)
 	case wd.Slot != nil && *wd.Slot != slot:
 		return fmt.Errorf("%w: withdrawal %s is bound to nonce %d of %s", wallet.ErrConflict, in.ID, wd.Slot.Nonce, wd.Slot.Sender)
 	}

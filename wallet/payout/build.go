@@ -363,7 +363,7 @@ func items(picks []pick) []batch.Item {
 		list[i] = batch.Item{
 			From: p.slot.Sender, Path: p.path, Nonce: p.slot.Nonce,
 			To: p.payload.To, Value: p.payload.Value, Data: p.payload.Data, Gas: p.payload.Gas,
-			Rungs: []wallet.Fee{p.fee}, Requires: -1,
+			Rungs: []wallet.Fee{p.fee}, Requires: -1, RequestedBy: p.w.RequestedBy,
 			Intent: wallet.Intent{Kind: wallet.IntentWithdrawal, ID: p.w.ID, Asset: p.asset.ID, Recipient: p.w.To, Amount: p.w.Amount},
 		}
 	}

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/csvfile"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
-// columns are the names in the first line of an import, in any order.
-var columns = []string{"id", "account", "asset", "amount", "to", "memo"}
+// columns are the names in the first line of an import. A signature column has
+// those of the requesters, ADDRESS:SIGNATURE, with spaces between several.
+var columns = csvfile.Columns{Needed: []string{"id", "account", "asset", "amount", "to", "memo"}, Optional: []string{"signature"}}
 
 // Imported is what Import did.
 type Imported struct {
@@ -23,8 +25,9 @@ type Imported struct {
 
 // Import requests the withdrawals of a CSV file (RFC 4180, UTF-8, with or
 // without a byte order mark): all of its rows, or none and a *csvfile.Error. The
-// first line names the columns id, account, asset, amount, to and memo. name is
-// the file's, for errors. Importing a file again changes nothing.
+// first line names the columns id, account, asset, amount, to, memo, and perhaps
+// signature. name is the file's, for errors. Importing a file again changes
+// nothing, but takes in signatures that it has now.
 func (s *Service) Import(ctx context.Context, name string, in io.Reader) (Imported, error) {
 	rows, err := readRows(name, in)
 	if err != nil {
@@ -59,7 +62,7 @@ func (s *Service) Import(ctx context.Context, name string, in io.Reader) (Import
 
 // readRows reads the file and checks all that needs no store.
 func readRows(name string, in io.Reader) ([]csvfile.Row, error) {
-	rows, err := csvfile.Read(name, in, columns...)
+	rows, err := csvfile.Read(name, in, columns)
 	var wrong *csvfile.Error
 	if errors.As(err, &wrong) {
 		err = wallet.WithHint(wallet.As(wallet.ErrUsage, "%w", err), "nothing was imported; correct the file and import it again")
@@ -109,6 +112,12 @@ func (p *importer) take(row csvfile.Row) (known bool, err error) {
 	}
 	if len(r.Memo) > maxMemo {
 		return fail("memo", fmt.Errorf("%d bytes: want at most %d", len(r.Memo), maxMemo))
+	}
+	if r.RequestedBy, err = ParseRequesters(strings.Fields(row.Value["signature"])); err != nil {
+		return fail("signature", err)
+	}
+	if err := checkRequesters(r); err != nil {
+		return fail("signature", err)
 	}
 	if _, known, err = store.Withdrawal(p.tx, r.ID); err != nil {
 		return false, err

@@ -223,7 +223,7 @@ func FuzzImport(f *testing.F) {
 			t.Errorf("%v", err)
 		}
 		for _, r := range rows {
-			if len(r.Value) != len(columns) {
+			if len(r.Value) < len(columns.Needed) {
 				t.Errorf("row of %d columns", len(r.Value))
 			}
 		}

@@ -49,10 +49,14 @@ const chunk = 500
 func (s *Service) now() time.Time { return s.Now().UTC() }
 
 // Request asks for a withdrawal and sets aside what it pays. The same request
-// again is the same withdrawal, whatever became of it; another one under its id
-// is wallet.ErrConflict. What can never be paid is of class wallet.ErrUsage;
-// too little available is store.ErrInsufficient.
+// again is the same withdrawal, whatever became of it, with the signatures that
+// it brings added as by Endorse; another one under its id is wallet.ErrConflict.
+// What can never be paid, or was signed by somebody as something else, is of
+// class wallet.ErrUsage; too little available is store.ErrInsufficient.
 func (s *Service) Request(ctx context.Context, r wallet.WithdrawalRequest) (v outgoing.Withdrawal, err error) {
+	if err := checkRequesters(r); err != nil {
+		return v, err
+	}
 	err = s.DB.Update(ctx, func(tx store.Tx) error {
 		w, err := s.request(tx, r)
 		if err != nil {
@@ -64,6 +68,7 @@ func (s *Service) Request(ctx context.Context, r wallet.WithdrawalRequest) (v ou
 	return v, err
 }
 
+// request is Request for a request whose signatures were verified.
 func (s *Service) request(tx store.Tx, r wallet.WithdrawalRequest) (w wallet.Withdrawal, err error) {
 	if err := checkWords(r); err != nil {
 		return w, err
@@ -77,7 +82,7 @@ func (s *Service) request(tx store.Tx, r wallet.WithdrawalRequest) (w wallet.Wit
 			return w, wallet.WithHint(fmt.Errorf("%w: withdrawal %s was requested before with other content", wallet.ErrConflict, r.ID),
 				"airlock withdraw show %s tells what it was; a new payment needs a new id", r.ID)
 		}
-		return w, nil
+		return s.endorse(tx, w, r.RequestedBy)
 	}
 	if r.Asset.ChainID != s.Chain {
 		return w, wallet.As(wallet.ErrUsage, "withdrawal %s: %s is not of chain %d", r.ID, r.Asset, s.Chain)
@@ -99,6 +104,10 @@ func (s *Service) request(tx store.Tx, r wallet.WithdrawalRequest) (w wallet.Wit
 		return w, fmt.Errorf("withdrawal %s: %w", r.ID, err)
 	}
 	w = wallet.Withdrawal{WithdrawalRequest: r, Status: wallet.WithdrawalRequested, RequestedAt: s.now(), UpdatedAt: s.now()}
+	w.RequestedBy = nil
+	if _, err := addRequesters(&w, r.RequestedBy); err != nil {
+		return w, err
+	}
 	if err := freeze(tx, w, asset); err != nil {
 		return w, err
 	}

@@ -45,6 +45,13 @@ func (e *Env) Print(v any, human func(w io.Writer)) error {
 	return w.Flush()
 }
 
+// PrintDocument writes a result that is a JSON document, with or without --json.
+func (e *Env) PrintDocument(v any) error {
+	document := *e
+	document.JSON = true
+	return document.Print(v, nil)
+}
+
 // escaper writes JSON with all that cannot be seen as \u escapes, which mean
 // the same to whoever reads the document. Outside of strings JSON has no such
 // characters but line ends.

@@ -21,7 +21,8 @@ const page = "../../../docs/formats.md"
 var required = []string{
 	"mnemonic", "passphrase", "values", "limits",
 	"watch", "fingerprint", "addresses",
-	"batch", "digest", "sweep-batch", "sweep-digest", "signed-batch", "qr",
+	"batch", "digest", "sweep-batch", "sweep-digest",
+	"approval", "approved", "request", "requested", "signed-batch", "qr",
 	"vault", "keystore",
 	"policy", "policy-check", "config", "quarantine", "csv", "token-list",
 	"webhook-secret", "webhook", "verify",

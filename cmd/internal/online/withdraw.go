@@ -21,7 +21,7 @@ import (
 
 func newWithdraw(s *Station) *cobra.Command {
 	return cli.Group("withdraw", "Ask for withdrawals, decide on them, see what became of them",
-		newWithdrawRequest(s), newWithdrawImport(s), newWithdrawApprove(s), newWithdrawReject(s), newWithdrawList(s), newWithdrawShow(s))
+		newWithdrawRequest(s), newWithdrawImport(s), newWithdrawTypedData(s), newWithdrawEndorse(s), newWithdrawApprove(s), newWithdrawReject(s), newWithdrawList(s), newWithdrawShow(s))
 }
 
 // payouts is the service behind withdrawals, batches and what is on its way.
@@ -33,7 +33,10 @@ func (s *Station) payouts(ctx context.Context) (*payout.Service, error) {
 	return &payout.Service{DB: s.Store(), Chain: c.ID, Now: s.Now}, nil
 }
 
-type withdrawRequest struct{ id, account, asset, amount, to, memo, order string }
+type withdrawRequest struct {
+	id, account, asset, amount, to, memo, order string
+	signatures                                  []string
+}
 
 func newWithdrawRequest(s *Station) *cobra.Command {
 	var o withdrawRequest
@@ -45,7 +48,12 @@ func newWithdrawRequest(s *Station) *cobra.Command {
 
 The id is yours and unique for ever: the same id with the same content is the
 same withdrawal, so that a request may be repeated safely; with other content
-it fails.`,
+it fails.
+
+Where the signing station wants to know who asked, --signature brings the
+requester's address and EIP-712 signature of the request (see withdraw
+typed-data); it is refused unless it is over this id, asset, amount and
+recipient.`,
 		Example: `  airlock withdraw request --id w-1 --account alice --asset ETH --amount 0.25 --to 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed
   airlock withdraw request --id rent-07 --asset USDC --amount 900 --to 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed --memo "rent of July"`,
 		RunE: func(c *cobra.Command, _ []string) error { return runWithdrawRequest(c.Context(), s, o) },
@@ -58,6 +66,7 @@ it fails.`,
 	f.StringVar(&o.to, "to", "", "`address` that is paid")
 	f.StringVar(&o.memo, "memo", "", "`text` to remember with it")
 	f.StringVar(&o.order, "order", "", "`id` of your own to refer to, such as an order's")
+	f.StringArrayVar(&o.signatures, "signature", nil, "a requester's signature, as `ADDRESS:HEX`")
 	for _, name := range []string{"id", "asset", "amount", "to"} {
 		_ = c.MarkFlagRequired(name) // the flag was defined above
 	}
@@ -80,8 +89,12 @@ func runWithdrawRequest(ctx context.Context, s *Station, o withdrawRequest) erro
 	if err != nil {
 		return wallet.As(wallet.ErrUsage, "--to: %w", err)
 	}
+	signed, err := payout.ParseRequesters(o.signatures)
+	if err != nil {
+		return fmt.Errorf("--signature: %w", err)
+	}
 	w, err := p.Request(ctx, wallet.WithdrawalRequest{
-		ID: o.id, Account: o.account, Asset: asset.ID, Amount: amount, To: to, Memo: o.memo, Order: o.order,
+		ID: o.id, Account: o.account, Asset: asset.ID, Amount: amount, To: to, Memo: o.memo, Order: o.order, RequestedBy: signed,
 	})
 	if err != nil {
 		return err
@@ -96,9 +109,12 @@ func newWithdrawImport(s *Station) *cobra.Command {
 		Use:   "import FILE.csv",
 		Short: "Ask for the withdrawals of a CSV file",
 		Long: `Ask for the withdrawals of a CSV file: all of its rows, or none. Its first line
-names the columns id, account, asset, amount, to and memo, in any order. account
-and memo may be empty. An error names the line, the column and the value.
-Importing the same file again changes nothing.`,
+names the columns id, account, asset, amount, to and memo, in any order, and
+perhaps signature. account and memo may be empty. An error names the line, the
+column and the value. Importing the same file again changes nothing.
+
+A signature is that of a requester, written as ADDRESS:HEX, several with a space
+between them; see withdraw typed-data.`,
 		Example: `  airlock withdraw import payments.csv`,
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return runWithdrawImport(c.Context(), s, args[0]) },
@@ -126,6 +142,53 @@ func runWithdrawImport(ctx context.Context, s *Station, path string) error {
 	return s.Print(result, func(out io.Writer) {
 		fmt.Fprintf(out, "%s: %d requested, %d known before\n", plural(sum.Rows, "row", "rows"), sum.New, sum.Known)
 	})
+}
+
+func newWithdrawTypedData(s *Station) *cobra.Command {
+	return &cobra.Command{
+		Use:   "typed-data ID",
+		Short: "Print what a requester of a withdrawal signs",
+		Long: `Print the EIP-712 structure that a requester of a withdrawal signs with any
+wallet (eth_signTypedData_v4): id, chain, asset, amount and recipient. withdraw
+endorse takes in what the wallet signed.`,
+		Example: `  airlock withdraw typed-data w-1 > request.json
+  cast wallet sign --ledger --data --from-file request.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			p, err := s.payouts(c.Context())
+			if err != nil {
+				return err
+			}
+			data, err := p.TypedData(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return s.PrintDocument(data)
+		},
+	}
+}
+
+func newWithdrawEndorse(s *Station) *cobra.Command {
+	return &cobra.Command{
+		Use:   "endorse ID ADDRESS:SIGNATURE...",
+		Short: "Add requesters' signatures to a withdrawal",
+		Long: `Add requesters' signatures to a withdrawal that no batch holds yet. The next
+batch carries them to the signing station, whose policy says whether it wants one
+and whose. What is not the requester's signature over just this withdrawal is
+refused; adding one again changes nothing.`,
+		Example: `  airlock withdraw endorse w-1 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed:0x…`,
+		Args:    cobra.MinimumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			signed, err := payout.ParseRequesters(args[1:])
+			if err != nil {
+				return err
+			}
+			return runDecision(c.Context(), s, func(ctx context.Context, p *payout.Service) ([]outgoing.Withdrawal, error) {
+				w, err := p.Endorse(ctx, args[0], signed)
+				return []outgoing.Withdrawal{w}, err
+			})
+		},
+	}
 }
 
 func newWithdrawApprove(s *Station) *cobra.Command {
@@ -269,6 +332,7 @@ func runWithdrawShow(ctx context.Context, s *Station, id string) error {
 			{"to", w.To},
 			{"memo", w.Memo},
 			{"order", w.Order},
+			{"signed by", strings.Join(w.RequestedBy, " ")},
 			{"batch", w.Batch},
 			{"from", orEmpty(w.From)},
 			{"nonce", orEmpty(w.Nonce)},

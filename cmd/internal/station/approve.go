@@ -3,7 +3,6 @@ package station
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -155,11 +154,7 @@ func (s *Station) printTypedData(b *batch.Batch) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(data, "", "  ")
-	if err != nil {
-		return err
-	}
-	return s.Print(data, func(w io.Writer) { fmt.Fprintf(w, "%s\n", text) })
+	return s.PrintDocument(data)
 }
 
 // readApproval reads the approval of another wallet.
