@@ -32,6 +32,9 @@ func (s *Share) Number() int { return s.index + 1 }
 // Threshold is how many shares of its group are needed.
 func (s *Share) Threshold() int { return s.threshold }
 
+// Groups is how many groups of shares there are; [Split] makes one.
+func (s *Share) Groups() int { return s.groups }
+
 // SameSet reports whether two shares come from one set.
 func (s *Share) SameSet(other *Share) bool { return s.set == other.set }
 

@@ -131,12 +131,8 @@ func (v *Vault) ChangePassphrase(passphrase []byte, kdf KDF) error {
 	if field, reason := kdf.check(); field != "" {
 		return fmt.Errorf("vault %s: scrypt %s: %s", v.path, field, reason)
 	}
-	cost := v.Info().KDF.atLeast(kdf)
-	fresh, err := newKDF(cost)
-	if err != nil {
-		return err
-	}
-	key, err := fresh.newKey(passphrase) // takes its time, without the lock
+	var fresh header
+	key, err := fresh.lock(passphrase, v.Info().KDF.atLeast(kdf)) // before the file is locked
 	if err != nil {
 		return fmt.Errorf("vault %s: %w", v.path, err)
 	}
@@ -147,7 +143,7 @@ func (v *Vault) ChangePassphrase(passphrase []byte, kdf KDF) error {
 		return ErrClosed
 	}
 	h, old := v.header, v.s.key
-	h.KDF = fresh
+	h.KDF = fresh.KDF
 	if err := v.write(h, key, v.s.contents); err != nil {
 		clear(key)
 		return err

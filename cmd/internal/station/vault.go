@@ -18,7 +18,7 @@ import (
 func newVault(s *Station) *cobra.Command {
 	return cli.Group("vault", "Make the vault, and let public keys out of it",
 		newVaultCreate(s), newVaultAddMnemonic(s), newVaultExportWatch(s), newVaultAccounts(s), newVaultImportKeystore(s), newVaultExportKeystore(s),
-		newVaultChangePassphrase(s), newVaultVerify(s))
+		newVaultChangePassphrase(s), newVaultVerify(s), newVaultBackup(s), newVaultRestore(s))
 }
 
 // fingerprintRow is what every command on the vault tells at least.

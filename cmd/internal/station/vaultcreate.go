@@ -1,6 +1,7 @@
 package station
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -78,17 +79,26 @@ func runVaultCreate(c *cobra.Command, s *Station, mnemonicFile, passphraseFile s
 	if err != nil {
 		return err
 	}
-	// A record that was restored before the vault is kept, also an empty one,
-	// with which sign refuses to begin.
-	if !bolt.Exists(s.Path(signer.RecordFile)) {
-		if _, err := bolt.Create(c.Context(), s.Path(signer.RecordFile)); err != nil {
-			return err
-		}
-		if mnemonicFile != "" {
-			s.Note("the signing record is a new one: if these words ever signed, put the newest backup of %s in its place before you sign", s.Path(signer.RecordFile))
-		}
+	if err := s.ensureRecord(c.Context(), mnemonicFile != ""); err != nil {
+		return err
 	}
 	return s.Print(fingerprintRow{info.Fingerprint(), info.Path}, func(w io.Writer) {
 		fmt.Fprintf(w, "vault        %s\nfingerprint  %s\n", info.Path, twoLines(info.Fingerprint()))
 	})
+}
+
+// ensureRecord makes an empty signing record beside a new vault. One that was
+// put there before the vault was restored is kept, also an empty one, with
+// which sign refuses to begin.
+func (s *Station) ensureRecord(ctx context.Context, restored bool) error {
+	if bolt.Exists(s.Path(signer.RecordFile)) {
+		return nil
+	}
+	if _, err := bolt.Create(ctx, s.Path(signer.RecordFile)); err != nil {
+		return err
+	}
+	if restored {
+		s.Note("the signing record is a new one: if these keys ever signed, put the newest backup of %s in its place before you sign", s.Path(signer.RecordFile))
+	}
+	return nil
 }

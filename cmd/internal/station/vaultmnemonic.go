@@ -70,23 +70,32 @@ func (s *Station) mnemonic(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Show(wordSheet(words)); err != nil {
+	const warning = "\nThese words are the keys. Whoever reads them has the funds; who loses them, not.\n\n"
+	if err := s.showWords(warning+wordSheet(words), "Write the words down, then press Enter"); err != nil {
 		clear(words)
 		return nil, wallet.WithHint(err, "new words are shown on a terminal and nowhere else; --mnemonic-file restores a vault without one")
 	}
-	if _, err := s.Ask("Write the words down, then press Enter"); err != nil {
-		clear(words)
-		return nil, err
-	}
-	// Clear the screen and what the terminal kept above it.
-	return words, s.Show("\x1b[H\x1b[2J\x1b[3J")
+	return words, nil
 }
 
-// wordSheet lays the words out with their numbers, four in a line.
-func wordSheet(mnemonic []byte) string {
+// clearScreen clears the terminal and what it kept above the screen.
+const clearScreen = "\x1b[H\x1b[2J\x1b[3J"
+
+// showWords shows a sheet on the terminal until somebody has written it down.
+func (s *Station) showWords(sheet, question string) error {
+	if err := s.Show(sheet); err != nil {
+		return err
+	}
+	if _, err := s.Ask(question); err != nil {
+		return err
+	}
+	return s.Show(clearScreen)
+}
+
+// wordSheet lays words out with their numbers, four in a line.
+func wordSheet(words []byte) string {
 	var sheet strings.Builder
-	sheet.WriteString("\nThese words are the keys. Whoever reads them has the funds; who loses them, not.\n\n")
-	for i, word := range strings.Fields(string(mnemonic)) {
+	for i, word := range strings.Fields(string(words)) {
 		fmt.Fprintf(&sheet, "%4d %-10s", i+1, word)
 		if i%4 == 3 {
 			sheet.WriteByte('\n')

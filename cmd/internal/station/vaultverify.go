@@ -109,15 +109,21 @@ func verifyVault(v *vault.Vault, files []string, watches []*hd.Watch) (verifyRow
 		}
 		row.Watch = append(row.Watch, files[i])
 	}
-	accounts, err := v.Accounts()
-	if err != nil {
+	var err error
+	if row.Imported, err = importedKeys(v); err != nil {
 		return row, err
-	}
-	for _, a := range accounts {
-		if a.Path.Imported {
-			row.Imported++
-		}
 	}
 	row.Addresses, err = v.Verify(verifiedPerRole)
 	return row, err
+}
+
+// importedKeys counts them.
+func importedKeys(v *vault.Vault) (n int, err error) {
+	accounts, err := v.Accounts()
+	for _, a := range accounts {
+		if a.Path.Imported {
+			n++
+		}
+	}
+	return n, err
 }
