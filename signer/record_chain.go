@@ -27,7 +27,13 @@ const (
 	KindUnlock    Kind = "unlock"    // the vault was opened
 	KindVault     Kind = "vault"     // the vault was made, changed, copied, or let something out
 	KindPolicy    Kind = "policy"    // another policy came into use
+	KindRisk      Kind = "risk"      // a named risk was accepted that no other entry tells of
 )
+
+// Kinds are all of them.
+func Kinds() []Kind {
+	return []Kind{KindSignature, KindRefusal, KindReview, KindApproval, KindUnlock, KindVault, KindPolicy, KindRisk}
+}
 
 // Entry is one thing that happened on a station. Entries form one chain: the
 // head after an entry is SHA-256 of the head before it (32 bytes, zero before
@@ -176,33 +182,61 @@ func (e *Entry) canonical() ([]byte, error) {
 }
 
 // Entries calls fn with the record's entries and the head after each, oldest
-// first, until fn returns [store.Stop]. It stops with an error where the
-// chain is broken.
+// first, until fn returns [store.Stop]. It stops with a [*Broken] where the
+// chain is broken. [Verify] looks at all the rest, too.
 func Entries(tx store.Tx, fn func(e Entry, head string) error) error {
 	var (
-		head    [32]byte
-		seq     uint64
+		l       link
 		stopped bool
 	)
-	err := tx.Scan(prefixed(key(tEntry)), func(_, raw []byte) error {
-		var e Entry
-		if err := json.Unmarshal(raw, &e); err != nil {
-			return fmt.Errorf("signing record: entry %d is damaged: %w", seq+1, err)
+	err := tx.Scan(prefixed(key(tEntry)), func(k, raw []byte) error {
+		e, err := l.follow(k, raw)
+		if err != nil {
+			return err
 		}
-		if e.Sequence != seq+1 || e.Before != hex.EncodeToString(head[:]) {
-			return fmt.Errorf("signing record: entry %d does not follow entry %d", e.Sequence, seq)
-		}
-		seq, head = e.Sequence, nextHead(head, raw)
-		err := fn(e, hex.EncodeToString(head[:]))
+		err = fn(e, hex.EncodeToString(l.head[:]))
 		stopped = errors.Is(err, store.Stop)
 		return err
 	})
 	if err != nil || stopped {
 		return err
 	}
-	raw, err := tx.Get(key(tLast))
-	if want := append(number(seq), head[:]...); err == nil && seq > 0 && !bytes.Equal(raw, want) || seq == 0 && raw != nil {
-		err = fmt.Errorf("signing record: it ends with entry %d, which was not the last", seq)
+	return l.isLast(tx)
+}
+
+// follow reads the entry that comes after l, and makes l the end of the chain
+// with it.
+func (l *link) follow(k, raw []byte) (e Entry, err error) {
+	n := l.sequence + 1
+	broken := func(why string, args ...any) error { return &Broken{n, fmt.Sprintf(why, args...)} }
+	if !bytes.Equal(k, entryKey(n)) {
+		return e, broken("is missing")
+	}
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return e, broken("cannot be read: %v", err)
+	}
+	if canon, err := e.canonical(); err != nil || !bytes.Equal(canon, raw) {
+		return e, broken("was changed: it is not in the form in which entries are written")
+	}
+	if e.Sequence != n || e.Before != hex.EncodeToString(l.head[:]) {
+		return e, broken("does not follow the entry before: one of the two was changed")
+	}
+	if e.At.Before(l.at) {
+		return e, broken("is earlier than the entry before")
+	}
+	*l = link{n, nextHead(l.head, raw), e.At}
+	return e, nil
+}
+
+// isLast reports an error if the record says that its chain ends elsewhere.
+func (l *link) isLast(tx store.Tx) error {
+	var want []byte
+	if l.sequence > 0 {
+		want = append(number(l.sequence), l.head[:]...)
+	}
+	have, err := tx.Get(key(tLast))
+	if err == nil && !bytes.Equal(have, want) {
+		err = &Broken{l.sequence + 1, "is missing, or was put behind the last"}
 	}
 	return err
 }

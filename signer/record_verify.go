@@ -6,14 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/store"
@@ -88,64 +85,36 @@ type verifier struct {
 
 // walkEntries follows the chain, and looks up every head and batch.
 func (v *verifier) walkEntries(tx store.Tx) error {
-	var (
-		head [32]byte
-		last []byte
-	)
-	err := tx.Scan(prefixed(key(tEntry)), func(k, raw []byte) error {
-		n := v.Entries + 1
-		broken := func(why string, args ...any) error { return &Broken{n, fmt.Sprintf(why, args...)} }
-		if !bytes.Equal(k, entryKey(n)) {
-			return broken("is missing")
-		}
-		var e Entry
-		if err := json.Unmarshal(raw, &e); err != nil {
-			return broken("cannot be read: %v", err)
-		}
-		if canon, err := e.canonical(); err != nil || !bytes.Equal(canon, raw) {
-			return broken("was changed: it is not in the form in which entries are written")
-		}
-		if e.Sequence != n || e.Before != hex.EncodeToString(head[:]) {
-			return broken("does not follow the entry before: one of the two was changed")
-		}
-		if e.At.Before(v.To) {
-			return broken("is earlier than the entry before")
-		}
-		head = nextHead(head, raw)
-		last = append(number(n), head[:]...)
+	return Entries(tx, func(e Entry, head string) error {
 		if v.Entries == 0 {
 			v.From = e.At
 		}
-		v.Entries, v.Head, v.To = n, hex.EncodeToString(head[:]), e.At
+		v.Entries, v.Head, v.To = e.Sequence, head, e.At
 		v.Kinds[e.Kind]++
 		if e.Rows != "" {
-			v.want[n] = e.Rows
+			v.want[e.Sequence] = e.Rows
 		}
-		if v.Head == v.head {
+		if head == v.head {
 			v.At = &e
 		}
-		if seq, err := tx.Get(key(tHead, head[:])); err != nil || !bytes.Equal(seq, number(n)) {
-			return errors.Join(err, broken("was changed: the head after it is another"))
+		if err := isFound(tx, tHead, head, e.Sequence); err != nil || e.Kind != KindSignature {
+			return err
 		}
-		if e.Kind != KindSignature {
-			return nil
-		}
-		digest, err := hex.DecodeString(e.Digest)
-		if err != nil {
-			return broken("has no digest")
-		}
-		if seq, err := tx.Get(key(tBatch, digest)); err != nil || !bytes.Equal(seq, number(n)) {
-			return errors.Join(err, broken("its batch is not found by its digest"))
-		}
-		return nil
+		return isFound(tx, tBatch, e.Digest, e.Sequence)
 	})
+}
+
+// isFound reports an error if an entry is not found by a hash.
+func isFound(tx store.Tx, table, hash string, entry uint64) error {
+	raw, err := hex.DecodeString(hash)
 	if err != nil {
-		return err
+		return &Broken{entry, err.Error()}
 	}
-	if have, err := tx.Get(key(tLast)); err != nil || !bytes.Equal(have, last) {
-		return errors.Join(err, &Broken{v.Entries + 1, "is missing, or entries were put behind the last"})
+	seq, err := tx.Get(key(table, raw))
+	if err == nil && !bytes.Equal(seq, number(entry)) {
+		err = &Broken{entry, "is not found by its head or batch: it was changed, or " + table + " was"}
 	}
-	return nil
+	return err
 }
 
 // walkRows reads everything, and names the first entry whose rows are not those

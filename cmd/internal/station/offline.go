@@ -1,6 +1,7 @@
 package station
 
 import (
+	"context"
 	"net"
 
 	"github.com/airlock-wallet/airlock/signer"
@@ -8,12 +9,21 @@ import (
 )
 
 // refuseOnline refuses what makes signatures or lets private keys out, on a
-// station that must be offline and is not.
+// station that must be offline and is not. Where that risk is accepted, the
+// first look notes it.
 func (s *Station) refuseOnline(risks signer.Risks) error {
-	if !s.Offline || risks[riskOnline] {
+	if !s.Offline {
 		return nil
 	}
-	return s.checkOffline()
+	err := s.checkOffline()
+	if err == nil || !risks[riskOnline] {
+		return err
+	}
+	if s.notedOnline {
+		return nil
+	}
+	s.notedOnline = true
+	return s.note(context.Background(), signer.Note{Kind: signer.KindRisk, What: err.Error(), Risks: []string{riskOnline}})
 }
 
 // warnOnline says that the machine is online before a command takes a secret

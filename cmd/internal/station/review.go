@@ -40,6 +40,11 @@ On a terminal it is a page to walk through; in a pipe it is plain text.`,
 			if err != nil {
 				return err
 			}
+			if s.hasRecord() {
+				if err := s.note(c.Context(), signer.Note{Kind: signer.KindReview, Batch: b}); err != nil {
+					return err
+				}
+			}
 			if s.OutTerminal && !s.JSON {
 				return tui.Review(c.Context(), s.In, s.Out, report)
 			}

@@ -257,20 +257,23 @@ func (s *Station) openRecord(ctx context.Context, risks signer.Risks) (*bolt.DB,
 			wallet.As(wallet.ErrRefused, "the signing record %s is missing or empty, and without it this station does not know what it signed", s.Path(signer.RecordFile)),
 			"restore it from its newest backup; if there is none, --accept-risk=%s begins a new one", riskRestored)
 	}
-	if bolt.Exists(s.Path(signer.RecordFile)) {
-		return s.record(), nil // empty; the first transaction makes a store of it
+	// An empty file becomes a store in the first transaction.
+	if !bolt.Exists(s.Path(signer.RecordFile)) {
+		if _, err := bolt.Create(ctx, s.Path(signer.RecordFile)); err != nil {
+			return nil, err
+		}
 	}
-	db, err := bolt.Create(ctx, s.Path(signer.RecordFile))
-	if err != nil {
-		return nil, err
-	}
-	return db.WithWait(s.Wait), nil
+	service := &signer.Service{Record: s.record(), Now: s.Now}
+	return s.record(), service.Note(ctx, signer.Note{Kind: signer.KindRisk, What: "began a new signing record", Risks: []string{riskRestored}})
 }
 
 // confirm shows the review and has the beginning of the digest typed.
 func (s *Station) confirm(ctx context.Context, service *signer.Service, b *batch.Batch, vault hd.Fingerprint, risks signer.Risks) error {
 	report, err := service.Review(ctx, b, nil, &vault, risks)
 	if err != nil {
+		return err
+	}
+	if err := s.note(ctx, signer.Note{Kind: signer.KindReview, Batch: b, What: "to sign it"}); err != nil {
 		return err
 	}
 	return s.confirmDigest(ctx, report, fmt.Sprintf("Type the first %d characters of the digest, as the other station shows it, to sign %d items", digestDigits, len(b.Items)))

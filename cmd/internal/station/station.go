@@ -44,6 +44,8 @@ type Station struct {
 	Halted func(context.Context) error
 	// Interfaces lists the machine's network interfaces; nil is net.Interfaces.
 	Interfaces func() ([]net.Interface, error)
+
+	notedOnline bool // that the risk of a network was accepted
 }
 
 // New is the root command of airlock-signer.
@@ -78,7 +80,7 @@ lets no private key out, unless the risk is named: --accept-risk=` + riskOnline 
 
 // Commands are those that both programs have.
 func (s *Station) Commands() []*cobra.Command {
-	return []*cobra.Command{newVault(s), newPolicy(s), newReview(s), newApprove(s), newSign(s), newQR(s)}
+	return []*cobra.Command{newVault(s), newPolicy(s), newReview(s), newApprove(s), newSign(s), newAudit(s), newQR(s)}
 }
 
 // openVault decrypts the vault of the home. The caller closes it.
