@@ -300,6 +300,7 @@ func TestAnswersRefused(t *testing.T) {
 		"a long form":        {answer(id, signature[:], 3, 0x78, 1, 'a'), "deterministic"},
 		"bytes after it":     {append(answer(id, signature[:]), 0), "eth-signature"},
 		"no tag":             {append([]byte{0xa2, 0x01, 0x50}, answer(id, signature[:])[5:]...), "eth-signature"},
+		"another tag":        {append([]byte{0xa2, 0x01, 0xd8, 36, 0x50}, answer(id, signature[:])[5:]...), "names no request"},
 		"nothing":            {nil, "eth-signature"},
 	} {
 		a, err := NewAnswers(b)

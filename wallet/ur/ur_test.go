@@ -129,6 +129,29 @@ func TestPartsOfAnotherMessage(t *testing.T) {
 	}
 }
 
+// Each thing that parts have in common is compared, also by parts that nobody
+// but a forger makes.
+func TestForgedParts(t *testing.T) {
+	for name, forge := range map[string]func(*Part){
+		"type":     func(p *Part) { p.Type = "byte" },
+		"count":    func(p *Part) { p.Count++ },
+		"length":   func(p *Part) { p.MessageLen-- },
+		"checksum": func(p *Part) { p.Checksum++ },
+		"fragment": func(p *Part) { p.Data = append(p.Data, 0) },
+	} {
+		e := encoder(t, message(500), 100)
+		var d Decoder
+		if _, err := d.Add(e.Next()); err != nil {
+			t.Fatal(err)
+		}
+		p := e.Next()
+		forge(p)
+		if _, err := d.Add(p); !errors.Is(err, wallet.ErrRefused) || !strings.Contains(err.Error(), "another message") {
+			t.Errorf("another %s: %v", name, err)
+		}
+	}
+}
+
 // A forger who knows length and checksum can spoil a message, but not change
 // it: what does not fit is noticed.
 func TestContradiction(t *testing.T) {

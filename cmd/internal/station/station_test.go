@@ -41,7 +41,7 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // bench is a station in a directory of its own, whose commands run in this
 // process.
 type bench struct {
-	t          *testing.T
+	t          testing.TB
 	dir        string
 	interfaces []net.Interface
 	blind      error           // listing them fails
@@ -56,7 +56,7 @@ type result struct {
 	out, err string
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir(), interfaces: []net.Interface{{Name: "lo", Flags: net.FlagUp | net.FlagLoopback}, {Name: "eth0"}}}
 	b.write("words", words+"\n")
@@ -66,7 +66,7 @@ func newBench(t *testing.T) *bench {
 }
 
 // ready has a vault and an open policy.
-func ready(t *testing.T) *bench {
+func ready(t testing.TB) *bench {
 	t.Helper()
 	b := newBench(t)
 	b.ok("vault", "create", "--mnemonic-file", b.path("words"), "--passphrase-file", b.path("pass"), "--light-kdf")
