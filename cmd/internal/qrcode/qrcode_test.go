@@ -135,7 +135,7 @@ func TestRead(t *testing.T) {
 		t.Errorf("half an image: %q", got)
 	}
 	huge := bytes.Clone(asPNG.Bytes())
-	copy(huge[16:], []byte{0, 1, 0, 0, 0, 1, 0, 0})                           // 65536 by 65536
+	copy(huge[16:], []byte{0, 1, 0, 0, 0, 1, 0, 0})                        // 65536 by 65536
 	binary.BigEndian.PutUint32(huge[29:], crc32.ChecksumIEEE(huge[12:29])) // of the chunk that says so
 	if got, err := Read(huge); err == nil || !strings.Contains(err.Error(), "65536 by 65536 pixels is too big") {
 		t.Errorf("a huge image: %q, %v", got, err)

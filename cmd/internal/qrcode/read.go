@@ -15,7 +15,7 @@ import (
 // Bounds of an image, so that a hostile one costs little.
 const (
 	MaxImageSize = 32 << 20 // bytes of the file
-	maxPixels    = 64 << 20
+	maxPixels    = 32 << 20
 )
 
 // ErrNoCode says that there is no QR code in an image that can be read.
