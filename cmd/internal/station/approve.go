@@ -106,16 +106,20 @@ time as others uses -o and --merge.`,
 }
 
 func runApprove(ctx context.Context, s *Station, o approveOptions) error {
+	b, err := readUnsigned(o.file)
+	if err == nil {
+		err = approveBatch(ctx, s, b, o)
+	}
+	return s.refuse(ctx, b, err)
+}
+
+func approveBatch(ctx context.Context, s *Station, b *batch.Batch, o approveOptions) (err error) {
 	ownKey := o.path != "" || o.with != ""
 	s.Offline = s.Offline || o.offline
 	if ownKey {
 		if err := s.refuseOnline(o.risks); err != nil {
 			return err
 		}
-	}
-	b, err := readUnsigned(o.file)
-	if err != nil {
-		return err
 	}
 	if o.expect != "" {
 		if err := signer.CheckDigest(b, o.expect); err != nil {
