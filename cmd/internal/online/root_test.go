@@ -42,7 +42,7 @@ func TestCommands(t *testing.T) {
 		"init", "chain add", "chain list", "vault create", "vault export-watch", "vault import-keystore", "vault accounts",
 		"policy init", "policy check", "watch import", "address new", "address list", "token add", "token list", "token import",
 		"scan", "deposits list", "quarantine list", "withdraw request", "withdraw import", "withdraw approve", "withdraw reject", "withdraw list",
-		"withdraw show", "build-withdrawals", "review", "sign", "batch list", "batch show", "batch discard", "broadcast",
+		"withdraw show", "build-withdrawals", "review", "sign", "qr show", "qr read", "batch list", "batch show", "batch discard", "broadcast",
 		"confirm", "endpoint add", "endpoint list", "endpoint remove", "notify", "notify list", "notify retry", "sweep",
 		"ledger balances", "ledger entries", "ledger credit", "ledger transfer", "reconcile", "halt", "resume", "status", "doctor", "run",
 		"backup", "version",
