@@ -3,12 +3,10 @@ package signer_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -568,108 +566,5 @@ func TestConcurrently(t *testing.T) {
 	}
 	if entries, _ := s.entries(t); len(entries) != 5 {
 		t.Errorf("the record has %d entries, want 5", len(entries))
-	}
-}
-
-// helperEnv makes this test program sign one batch and exit, as another
-// process would.
-const helperEnv = "AIRLOCK_TEST_SIGN"
-
-type helperJob struct{ Record, Vault, Batch, Out string }
-
-func TestMain(m *testing.M) {
-	if raw := os.Getenv(helperEnv); raw != "" {
-		if err := helperSign(raw); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-func helperSign(raw string) error {
-	var job helperJob
-	if err := json.Unmarshal([]byte(raw), &job); err != nil {
-		return err
-	}
-	file, err := os.ReadFile(job.Batch)
-	if err != nil {
-		return err
-	}
-	b, err := batch.Parse(file)
-	if err != nil {
-		return err
-	}
-	open, err := policy.Preset("open")
-	if err != nil {
-		return err
-	}
-	p, err := policy.Parse(open)
-	if err != nil {
-		return err
-	}
-	v, err := vault.Open(job.Vault, passphrase)
-	if err != nil {
-		return err
-	}
-	defer v.Close()
-	s := &signer.Service{Record: bolt.Open(job.Record), Policy: p, Now: func() time.Time { return now }}
-	signed, err := s.Sign(context.Background(), b, v.Own(), nil)
-	if err != nil {
-		return err
-	}
-	out, err := signed.Encode()
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(job.Out, out, 0o600)
-}
-
-// Two processes sign two payments at one nonce at the same time.
-func TestTwoProcesses(t *testing.T) {
-	s := newStation(t)
-	dir := t.TempDir()
-	var (
-		jobs    []helperJob
-		results [2]error
-		g       errgroup.Group
-	)
-	for i := range results {
-		b := s.withdrawals(t, 0, 50)
-		setAmount(&b.Items[49], int64(1000+i))
-		job := helperJob{filepath.Join(filepath.Dir(s.path), signer.RecordFile), s.path, filepath.Join(dir, fmt.Sprint(i)), filepath.Join(dir, fmt.Sprint("signed", i))}
-		if err := os.WriteFile(job.Batch, encoded(t, b), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		jobs = append(jobs, job)
-		g.Go(func() error {
-			raw, err := json.Marshal(job)
-			if err != nil {
-				return err
-			}
-			cmd := exec.Command(os.Args[0]) //nolint:gosec // this test program
-			cmd.Env = append(os.Environ(), helperEnv+"="+string(raw))
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				results[i] = fmt.Errorf("%w: %s", err, out)
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if (results[0] == nil) == (results[1] == nil) {
-		t.Fatalf("two payments at one nonce: %v, %v; want exactly one signed", results[0], results[1])
-	}
-	for i, job := range jobs {
-		_, err := os.Stat(job.Out)
-		if (err == nil) != (results[i] == nil) {
-			t.Errorf("process %d: %v, and its file: %v", i, results[i], err)
-		}
-	}
-	if entries, _ := s.entries(t); len(entries) != 1 {
-		t.Errorf("the record has %d entries, want 1", len(entries))
 	}
 }
