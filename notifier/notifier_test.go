@@ -159,7 +159,7 @@ func ids(list []arrival) []string {
 }
 
 func newNotifier(db store.DB, c *clock) *notifier.Notifier {
-	return notifier.New(db, notifier.Options{Now: c.now, Jitter: longest, Timeout: 2 * time.Second})
+	return notifier.New(db, notifier.Options{Now: c.now, Jitter: longest, Timeout: time.Minute})
 }
 
 func subscribe(t *testing.T, n *notifier.Notifier, r *receiver, events ...wallet.EventType) wallet.Endpoint {
@@ -578,19 +578,20 @@ func TestTimeoutAndWordsOfTheAnswer(t *testing.T) {
 		}
 	}
 	tests := map[string]struct {
-		answer func(http.ResponseWriter, *http.Request, arrival)
-		code   int
-		words  string
+		answer  func(http.ResponseWriter, *http.Request, arrival)
+		timeout time.Duration
+		code    int
+		words   string
 	}{
-		"no answer":  {hang, 0, "no answer within 200ms"},
-		"hostile":    {flood, http.StatusTeapot, "answered 418 I'm a teapot: [31mno  xxx"},
-		"no words":   {status(http.StatusNotFound), http.StatusNotFound, "answered 404 Not Found"},
-		"unexpected": {status(799), 799, "answered 799"},
+		"no answer":  {hang, 200 * time.Millisecond, 0, "no answer within 200ms"},
+		"hostile":    {flood, time.Minute, http.StatusTeapot, "answered 418 I'm a teapot: [31mno  xxx"},
+		"no words":   {status(http.StatusNotFound), time.Minute, http.StatusNotFound, "answered 404 Not Found"},
+		"unexpected": {status(799), time.Minute, 799, "answered 799"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			db, c := newStore(t), newClock()
-			n := notifier.New(db, notifier.Options{Now: c.now, Timeout: 200 * time.Millisecond})
+			n := notifier.New(db, notifier.Options{Now: c.now, Timeout: test.timeout})
 			r := newReceiver(t, test.answer)
 			subscribe(t, n, r)
 			emit(t, db, event(detected, "d1", 1))
@@ -710,7 +711,7 @@ func TestEndpointIsTheSameWhenAskedAgain(t *testing.T) {
 
 func TestFollow(t *testing.T) {
 	db := newStore(t)
-	n := notifier.New(db, notifier.Options{Poll: 10 * time.Millisecond, Jitter: func(time.Duration) time.Duration { return 0 }})
+	n := notifier.New(db, notifier.Options{Timeout: time.Minute, Poll: 10 * time.Millisecond, Jitter: func(time.Duration) time.Duration { return 0 }})
 	var refused atomic.Bool
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, _ arrival) {
 		if refused.CompareAndSwap(false, true) {
@@ -735,7 +736,7 @@ func TestFollow(t *testing.T) {
 	}
 	// The receiver knows of a delivery before the sender has read its answer
 	// and written it down, so only the store tells when to stop.
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		list, err := n.Log(t.Context(), notifier.LogFilter{Status: wallet.DeliveryDelivered})
 		if err != nil {
 			t.Fatal(err)

@@ -79,7 +79,7 @@ func TestWebSocketDrops(t *testing.T) {
 	client, err := chain.Dial(t.Context(), chain.Options{URLs: []string{"ws://" + r.Addr().String()}})
 	h.ok(err)
 	t.Cleanup(client.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	s := scanner.New(h.db, client, h.net.ChainID(), scanner.Options{Now: now, Poll: time.Hour})
 	var txs []common.Hash

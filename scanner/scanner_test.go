@@ -440,7 +440,7 @@ func TestAllowance(t *testing.T) {
 // TestFollow hears of blocks by itself and ends with its context.
 func TestFollow(t *testing.T) {
 	h := newHome(t, three, deep)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	s := scanner.New(h.db, h.client, h.net.ChainID(), scanner.Options{Now: now, Poll: 5 * time.Millisecond})
 	h.fund(h.address(alice), 9)

@@ -122,7 +122,7 @@ func newRunning(t *testing.T) *running {
 // until waits for something that the process brings about.
 func (r *running) until(what string, is func() bool) {
 	r.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.Fatalf("waited in vain until %s; stderr:\n%s", what, r.stderr.String())
 		}
@@ -154,8 +154,8 @@ func (r *running) end(s os.Signal) {
 		if err != nil {
 			r.Errorf("%v ended it with %v: %s", s, err, r.stderr.String())
 		}
-	case <-time.After(5 * time.Second):
-		r.Fatalf("still there 5 s after %v", s)
+	case <-time.After(time.Minute):
+		r.Fatalf("still there a minute after %v", s)
 	}
 }
 

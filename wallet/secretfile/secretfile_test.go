@@ -174,13 +174,16 @@ func TestKill(t *testing.T) {
 	if err := Create(path, []byte(contents[0])); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 10 {
+	for i := range 20 {
 		victim := exec.Command(os.Args[0], "-test.run=^TestKill$")
 		victim.Env = append(os.Environ(), "SECRETFILE_VICTIM="+path)
 		if err := victim.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(20+7*i) * time.Millisecond)
+		for before := read(t, path); read(t, path) == before; { // until it is at it
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(7*(i%10)) * time.Millisecond)
 		if err := victim.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}

@@ -72,7 +72,7 @@ func TestNoPatience(t *testing.T) {
 	for _, command := range []string{"scan --follow", "confirm --follow", "notify --follow", "run"} {
 		t.Run(command, func(t *testing.T) {
 			env, out, told := cli.Test(filepath.Join(t.TempDir(), "no", "home"))
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			if code := cli.MainContext(ctx, New(env), env, strings.Fields(command)); code != cli.ExitFailed || out.Len() > 0 || ctx.Err() != nil {
 				t.Errorf("exit code %d, stdout %q, stderr %q", code, out, told)

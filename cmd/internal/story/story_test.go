@@ -77,7 +77,7 @@ func slowToFinalize(t testing.TB) chaintest.Network {
 
 func tell(t *testing.T, tale func(context.Context, story.Options) error, network chaintest.Network, chaos *rand.Rand) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute)
 	defer cancel()
 	var told bytes.Buffer
 	err := tale(ctx, story.Options{

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	default:
 		fmt.Println("left as asked")
 	}
-	time.Sleep(time.Minute) // the screen is still to be read; the test ends us
+	time.Sleep(10 * time.Minute) // the screen is still to be read; the test ends us
 }
 
 // terminal is a program in a real terminal of 80 by 24, which tmux plays.
@@ -75,7 +75,7 @@ func (tt *terminal) types(keys ...string) { tt.tmux(append([]string{"send-keys"}
 func (tt *terminal) shows(words ...string) {
 	tt.t.Helper()
 	screen := ""
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		screen = tt.tmux("capture-pane", "-p")
 		missing := 0
 		for _, w := range words {
@@ -167,7 +167,7 @@ func TestSignerReview(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := fmt.Sprintf("%s review %s; echo exit code $?; sleep 60", filepath.Join(dir, "airlock-signer"), file)
+	command := fmt.Sprintf("%s review %s; echo exit code $?; sleep 600", filepath.Join(dir, "airlock-signer"), file)
 	tt := startTerminal(t, []string{"AIRLOCK_HOME=" + dir}, "sh", "-c", command)
 	tt.shows("batch   abababab", "digest  "+strings.Join(groups(digest)[:8], " "), "1 of 300", "items   300 to 1 recipient")
 	tt.types("?")
