@@ -19,7 +19,8 @@ import (
 // recipients are in it. It writes only if the policy is another than the last
 // one. The recipients of the first policy of a record count at once; in later
 // ones, a recipient counts from the policy in which it is new, and one that was
-// taken out and put back begins anew.
+// taken out and put back begins anew. What allows nothing is no first policy: it
+// is a preset that nobody filled in.
 //
 // While the clock is not believed (see NeedsDate), nothing is noted, because
 // nobody knows from when on the recipients would count.
@@ -31,7 +32,7 @@ func (s *Service) NotePolicy(ctx context.Context) error {
 	noted := false
 	isNoted := func(tx store.Tx) error {
 		last, ok, err := lastRow(tx, key(tPolicy))
-		noted = ok && bytes.Equal(last.value, hash)
+		noted = ok && bytes.Equal(last.value, hash) || !ok && s.Policy.AllowsNothing()
 		return err
 	}
 	if err := s.Record.View(ctx, isNoted); err != nil || noted {

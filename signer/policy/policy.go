@@ -124,6 +124,10 @@ type Tier struct {
 	Approvals int
 }
 
+// AllowsNothing says that nothing can be signed under the policy, because it
+// names no chain.
+func (p *Policy) AllowsNothing() bool { return !p.Open && len(p.Chains) == 0 }
+
 // Load reads the policy at path. A missing file and a file that is no policy
 // are errors of [wallet.ErrRefused], since nothing is signed without one; the
 // first wraps [os.ErrNotExist] too.

@@ -287,6 +287,7 @@ func TestParseRefuses(t *testing.T) {
 		"no version":             {"version = 1", "", "version"},
 		"later version":          {"version = 1", "version = 2", "version"},
 		"no age":                 {`max_age = "48h"`, "", "max_age is missing"},
+		"no age at all":          {`"48h"`, `"0s"`, "no batch is that young"},
 		"age without unit":       {`"48h"`, `"48"`, "max_age"},
 		"negative age":           {`"48h"`, `"-48h"`, "max_age"},
 		"no items":               {"max_items = 3", "max_items = 0", "max_items"},
@@ -364,6 +365,29 @@ func TestParseRefuses(t *testing.T) {
 				t.Errorf("error %v, want one that says %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestParseAccepts(t *testing.T) {
+	open := strings.Replace(full, "version = 1", "version = 1\nopen = true", 1)
+	for name, text := range map[string]string{
+		"a symbol on two chains":       full + strings.Replace(strings.Replace(full[strings.Index(full, "[[asset]]"):strings.LastIndex(full, "[[asset]]")], "eip155:1", "eip155:10", 1), "approvals = [", "# [", 1),
+		"a symbol twice, open":         strings.Replace(open, `symbol = "USDC"`, `symbol = "ETH"`, 1),
+		"an open policy without rules": "version = 1\nopen = true",
+		"a limit that allows nothing":  strings.Replace(full, `max_per_transaction = "5"`, `max_per_transaction = "0"`, 1),
+		"all limits alike":             strings.NewReplacer(`"5"`, `"20"`, `"7.5"`, `"20"`, `"8"`, `"20"`, `"50"`, `"20"`).Replace(full),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse([]byte(text)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	// Limits that are not neighbours are compared, too, where one between is left out.
+	apart := strings.Replace(strings.Replace(open, "max_per_batch = \"7.5\"\n", "", 1), `max_per_day = "20"`, `max_per_day = "4"`, 1)
+	apart = strings.Replace(strings.Replace(apart, "max_per_recipient = \"8\"\n", "", 1), `approvals = [{ above = "10", need = 1 }, { above = "15", need = 2 }]`, "", 1)
+	if _, err := Parse([]byte(apart)); err == nil || !strings.Contains(err.Error(), "max_per_transaction = 5 is more than max_per_day = 4") {
+		t.Errorf("a payment above the day: %v", err)
 	}
 }
 

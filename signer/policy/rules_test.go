@@ -104,6 +104,7 @@ func TestRules(t *testing.T) {
 		"to a contract":              {strings.Replace(full, recipients, `["`+tether.Hex()+`"]`, 1), to(t, tether), func(_ *testing.T, c *Context) { c.Since[tether] = time.Time{} }, "contract 0"},
 		"to a token in an open one":  {strings.Replace(open, recipients, `["`+usdc.Hex()+`"]`, 1), to(t, usdc), func(_ *testing.T, c *Context) { c.Since[usdc] = time.Time{} }, "contract 0"},
 		"token named as another":     {full, tokens(t, sweep(t, treasury), tether, "usdc", 5), none, "symbol -1"},
+		"symbol in another case":     {full, func() *batch.Batch { b := payment(t, "1"); b.Assets[0].Symbol = "Eth"; return b }(), none, "symbol -1"},
 		"another token":              {full, tokens(t, payment(t, "1"), tether, "USDT", 5), none, "asset 0"},
 		"sweep of a listed contract": {full, tokens(t, sweep(t, treasury), tether, "USDT", 5), none, ""},
 		"sweep":                      {full, sweep(t, treasury), none, ""},
@@ -120,6 +121,7 @@ func TestRules(t *testing.T) {
 		"rebalance to the pinned": {full, pinned(t, treasury), none, ""},
 		"rebalance away, open":    {"version = 1\nopen = true", pinned(t, stranger), none, "treasury 0"},
 		"cancel":                  {full, move(t, batch.Withdrawals, wallet.IntentCancel, wallet.PayoutRole, ""), none, ""},
+		"cancel, no replacement":  {strings.Replace(full, `, "replacement"]`, "]", 1), move(t, batch.Withdrawals, wallet.IntentCancel, wallet.PayoutRole, ""), none, ""},
 		"no-op":                   {full, move(t, batch.Withdrawals, wallet.IntentNoOp, wallet.PayoutRole, ""), none, ""},
 		"replacement":             {full, replacing(t), none, ""},
 
@@ -136,6 +138,7 @@ func TestRules(t *testing.T) {
 		"one for two":              {full, payment(t, "1.5"), approvedBy(alice), "approvals -1"},
 		"one twice for two":        {full, payment(t, "1.5"), approvedBy(alice, alice, stranger), "approvals -1"},
 		"two for two":              {full, payment(t, "1.5"), approvedBy(bob, alice), ""},
+		"signed long ago, again":   {strings.Replace(full, `above = "10"`, `above = "4"`, 1), payment(t, "5"), func(_ *testing.T, c *Context) { c.Repeated = []bool{true} }, "approvals -1"},
 		"signed again":             {full, payment(t, "5"), func(t *testing.T, c *Context) { approvedBy()(t, c); c.Repeated = []bool{true} }, ""},
 		"any batch, not by amount": {strings.NewReplacer("approvals = 0", "approvals = 1", `{ above = "10", need = 1 }, `, "").Replace(full), sweep(t, treasury), none, "approvals -1"},
 	}

@@ -373,7 +373,12 @@ func TestKeystore(t *testing.T) {
 
 func TestPolicy(t *testing.T) {
 	p := must(policy.Parse([]byte(example(t, "policy"))))(t)
-	if got := p.Evaluate(withdrawals(t), policy.Context{Now: signedAt}); len(got) > 0 {
+	seen := map[common.Address]time.Time{customer: built.Add(-48 * time.Hour), supplier: built}
+	if got := p.Evaluate(withdrawals(t), policy.Context{Now: signedAt, Since: seen}); len(got) != 1 || got[0].Rule != "recipients_delay" || got[0].Item != 1 {
+		t.Errorf("of a recipient that is too new it says %v", got)
+	}
+	seen[supplier] = seen[customer]
+	if got := p.Evaluate(withdrawals(t), policy.Context{Now: signedAt, Since: seen}); len(got) > 0 {
 		t.Errorf("it forbids the page's batch: %v", got)
 	}
 	// No key can be misspelled, nor left out unless it asks for more approvals;

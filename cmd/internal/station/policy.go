@@ -165,6 +165,11 @@ func (s *Station) tryPolicy(ctx context.Context, p *policy.Policy, b *batch.Batc
 	}
 	// As if somebody had given the date: it is sign that asks for it.
 	service := &signer.Service{Record: record, Policy: p, Now: s.Now, Date: s.Now().Format(time.DateOnly)}
+	if !trial.Recorded { // the first policy that it sees
+		if err := service.NotePolicy(ctx); err != nil {
+			return nil, err
+		}
+	}
 	seen, err := service.Inspect(ctx, b, vault, nil)
 	if err != nil {
 		return nil, err

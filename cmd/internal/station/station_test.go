@@ -410,6 +410,47 @@ func TestPolicyCheckTellsWhatIsLeft(t *testing.T) {
 	}
 }
 
+// The strict preset is filled in and then looked at, or the other way round:
+// its recipients count at once, and those that are added later wait.
+func TestFirstPolicyIsTheOneFilledIn(t *testing.T) {
+	b := newBench(t)
+	b.batch("batch.json", 0, nil)
+	b.ok("policy", "init")
+	b.fails(3, "forbids", "policy", "check", b.path("batch.json"))                                                  // without a record
+	b.ok("vault", "create", "--mnemonic-file", b.path("words"), "--passphrase-file", b.path("pass"), "--light-kdf") // which makes a record
+	b.ok("policy", "check")
+
+	list := func(who ...string) {
+		strict := b.read("home/" + policy.File)
+		if i := strings.Index(strict, "\n[[chain]]"); i > 0 {
+			strict = strict[:i]
+		}
+		b.write("home/"+policy.File, strict+"\n[[chain]]\nid = 1\nmax_fee_per_gas_gwei = \"100\"\nmax_fee_per_transaction = \"1\"\nmax_fee_per_batch = \"1\"\nrecipients_delay = \"48h\"\n"+
+			"recipients = [\""+strings.Join(who, "\", \"")+"\"]\n[[asset]]\nasset = \"eip155:1/slip44:60\"\nsymbol = \"ETH\"\ndecimals = 18\n"+
+			"max_per_transaction = \"1\"\nmax_per_batch = \"2\"\nmax_per_recipient = \"1\"\nmax_per_day = \"2\"\nmax_per_week = \"2\"\n")
+	}
+	one, two, other := "0x000000000000000000000000000000000abc0000", "0x000000000000000000000000000000000abc0001", "0x000000000000000000000000000000000abc0002"
+	list(one, two)
+	b.ok("policy", "check", b.path("batch.json"))
+	list(one, two, other)
+	b.batch("other.json", 5, func(u *batch.Batch) {
+		u.Items = u.Items[:1]
+		u.Items[0].To, u.Items[0].Intent.Recipient = common.HexToAddress(other), common.HexToAddress(other)
+	})
+	b.ok("policy", "check", b.path("batch.json"))
+	if r := b.run("policy", "check", b.path("other.json")); r.code != 3 || !strings.Contains(r.out, "[recipients_delay] item 0") {
+		t.Errorf("a recipient that was added later: exit code %d\n%s", r.code, r.out)
+	}
+	// The limits count what was signed, once.
+	b.ok(b.signArgs("batch.json", "signed.json", "--expect", b.batch("batch.json", 0, nil), "--offline=false")...)
+	b.ok("policy", "check", b.path("batch.json"))
+	b.batch("more.json", 2, nil)
+	r := b.run("policy", "check", b.path("more.json"))
+	if r.code != 3 || !strings.Contains(r.out, "max_per_day of ETH: of 2 ETH, 2 ETH was used before and this batch adds 2 ETH; 2 ETH is missing.") || !strings.Contains(r.out, "[max_per_week]") {
+		t.Errorf("a second batch: exit code %d\n%s", r.code, r.out)
+	}
+}
+
 func TestReviewText(t *testing.T) {
 	b := ready(t)
 	digest := b.batch("batch.json", 0, func(u *batch.Batch) { u.Items[1].Intent.ID = "wd-two" })
