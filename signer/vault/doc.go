@@ -61,6 +61,6 @@
 //
 // Close overwrites the keys that the package holds. Copies that libraries
 // and the runtime made (strings, stacks, moved buffers) and pages that the
-// system swapped out are beyond its reach: the machine itself is what has to
-// be trusted.
+// system swapped out are beyond its reach: the program that opens a vault
+// locks its memory where it may, and the machine itself has to be trusted.
 package vault

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/airlock-wallet/airlock/cmd/internal/harden"
 	"github.com/airlock-wallet/airlock/wallet"
 )
 
@@ -35,6 +36,9 @@ type Env struct {
 	// none, as in a cron job.
 	OpenTerminal func() (Terminal, error)
 	Now          func() time.Time
+	// Harden protects the memory of the process and returns what it could not
+	// do; nil, as in tests, does nothing. See Protect.
+	Harden func() []string
 
 	Home    string // --home, else $AIRLOCK_HOME, else the user's data directory
 	JSON    bool   // --json
@@ -50,6 +54,7 @@ func System() *Env {
 		ErrTerminal:  term.IsTerminal(int(os.Stderr.Fd())),
 		OpenTerminal: openTerminal,
 		Now:          time.Now,
+		Harden:       harden.Process,
 		Home:         defaultHome(),
 		Wait:         DefaultWait,
 	}
@@ -98,6 +103,18 @@ func (e *Env) NeedHome() error {
 		return wallet.WithHint(wallet.As(wallet.ErrUsage, "no home: this user has no data directory"), "name one with --home or $%s", HomeVariable)
 	}
 	return nil
+}
+
+// Protect keeps the memory of the process from any disk, as far as the system
+// lets it, and says what it could not do. It comes before the first secret
+// that opens a vault.
+func (e *Env) Protect() {
+	if e.Harden == nil {
+		return
+	}
+	for _, note := range e.Harden() {
+		e.Note("%s", note)
+	}
 }
 
 // CheckHome refuses to go on where there is no home, and says how to make one.

@@ -33,8 +33,10 @@ type Terminal interface {
 var errNoTerminal = wallet.As(wallet.ErrUsage, "there is no terminal to ask on")
 
 // Passphrase reads a passphrase from file, or has it typed without echo if
-// file is empty, twice if repeat is set. The caller wipes it.
+// file is empty, twice if repeat is set, in a process that is protected from
+// then on. The caller wipes it.
 func (e *Env) Passphrase(file, prompt string, repeat bool) ([]byte, error) {
+	e.Protect()
 	if file != "" {
 		return secretfile.ReadSecret(file)
 	}

@@ -225,6 +225,7 @@ func checkExpected(expected []string, got []hd.Fingerprint) error {
 // gatherShares reads shares from files, or has them typed, until each set
 // that was begun has enough.
 func (s *Station) gatherShares(files []string) (g gathered, err error) {
+	s.Protect()
 	defer func() {
 		if err != nil {
 			g.wipe()
