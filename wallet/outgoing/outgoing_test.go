@@ -713,6 +713,25 @@ func TestHeadFromTheFuture(t *testing.T) {
 	})
 }
 
+// Of two batches that were signed within a second, the one that comes last tells
+// the newest head; one that comes again tells nothing.
+func TestHeadsOfTheSameSecond(t *testing.T) {
+	h := newHome(t)
+	first := h.signed(h.mustWrite(batch.Withdrawals, paymentOf(h.approved("a", coin, 1), 0)))
+	second := h.signed(h.mustWrite(batch.Withdrawals, paymentOf(h.approved("b", coin, 1), 1)))
+	first.RecordHead, second.RecordHead = strings.Repeat("1", 64), strings.Repeat("2", 64)
+	for _, s := range []*batch.Signed{first, second, first} {
+		h.takeInSigned(s, now)
+	}
+	h.update(func(tx store.Tx) error {
+		head, err := store.LastRecordHead(tx, second.Batch.Vault)
+		if head.Head != second.RecordHead {
+			t.Errorf("the newest head is %s, want %s", head.Head, second.RecordHead)
+		}
+		return err
+	})
+}
+
 // A file whose signatures were exchanged, cut off or left over from another
 // batch is refused before the store sees it.
 func TestVerifyRefusesOtherSignatures(t *testing.T) {

@@ -53,11 +53,11 @@ func TakeIn(tx store.Tx, v Verified, now time.Time) (wallet.BatchRecord, error) 
 			return rec, err
 		}
 	}
+	if rec.Status == wallet.BatchSigned {
+		return rec, nil // and its head was noted
+	}
 	if err := noteHead(tx, s, now); err != nil {
 		return rec, err
-	}
-	if rec.Status == wallet.BatchSigned {
-		return rec, nil
 	}
 	rec.Status = wallet.BatchSigned
 	return rec, store.PutBatch(tx, rec)
@@ -93,7 +93,8 @@ func takeInItem(tx store.Tx, slot wallet.Slot, id string, signed []wallet.Signed
 }
 
 // noteHead remembers the newest head of the signing record, whatever the order
-// in which files come back. Nothing proves the head and the time beside the
+// in which files come back; of heads of the same second, that of the file that
+// comes last. Nothing proves the head and the time beside the
 // signatures: a file that came from the future, changed on its way, must not
 // outrank every later one, so its time counts as now. Signatures made outside of
 // airlock are in no record and bring no head.
@@ -102,7 +103,7 @@ func noteHead(tx store.Tx, s *batch.Signed, now time.Time) error {
 		return nil
 	}
 	last, err := store.LastRecordHead(tx, s.Batch.Vault)
-	if err != nil || (last.Head != "" && !s.SignedAt.After(last.SignedAt)) {
+	if err != nil || s.SignedAt.Before(last.SignedAt) {
 		return err
 	}
 	signedAt := s.SignedAt
