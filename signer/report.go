@@ -1,12 +1,9 @@
 package signer
 
 import (
-	"time"
-
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/signer/policy"
-	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 )
 
@@ -126,25 +123,13 @@ func (r *Report) mark(w batch.Warning) {
 
 // PolicyReport is the policy that a batch is held against.
 type PolicyReport struct {
-	Hash    string // SHA-256 of the file, in hex
-	Open    bool   // it limits nothing that it does not name
-	Words   []string
-	Windows []Window
+	Hash  string // SHA-256 of the file, in hex
+	Open  bool   // it limits nothing that it does not name
+	Words []string
+	// Leaves is what its limits over what is signed would leave after the batch;
+	// it needs the record.
+	Leaves []policy.Left
 }
-
-// Window is what a policy allows of an asset over a time.
-type Window struct {
-	Asset  wallet.Asset
-	Name   string        // day or week
-	Spent  wallet.Amount // signed for before, within the time that ends now
-	Batch  wallet.Amount // what this batch would add
-	Limit  wallet.Amount
-	Within time.Duration
-}
-
-// Left is what the window has room for after the batch; it is below zero where
-// the batch goes over it.
-func (w Window) Left() wallet.Amount { return w.Limit.Sub(w.Spent).Sub(w.Batch) }
 
 // RecordReport is the signing record that a batch is held against.
 type RecordReport struct {
@@ -162,6 +147,8 @@ type ApprovalsReport struct {
 	// Verified are the approvers whose signatures are good, and who may approve.
 	Verified []common.Address
 	Needed   int // by the policy, for this batch; 0 where the station cannot tell
+	// Why says what asks for so many, as a sentence's end.
+	Why string
 	// Others are those named by the policy who could still approve.
 	Others []policy.Person
 }

@@ -78,7 +78,8 @@ func (s *Service) Review(ctx context.Context, b *batch.Batch, signed *batch.Sign
 		return nil, err
 	}
 	need := s.Policy.Needs(b, seen.Context)
-	r.Approvals.Needed, r.Approvals.Others = need.Count, need.Others
+	r.Approvals.Needed, r.Approvals.Why, r.Approvals.Others = need.Count, need.Why, need.Others
+	r.Policy.Leaves = s.Policy.Leaves(b, seen.Context)
 	r.Refuse(seen.Refusals...)
 	return r, nil
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -158,6 +159,44 @@ func Clean(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// Narrow is Clean for text that stands in columns: characters that are not just
+// one column wide, such as combining marks and wide letters, are escaped too.
+func Narrow(s string) string {
+	narrow := func(r rune) bool { return r < 0x7f || ansi.StringWidth(string(r)) == 1 && !unicode.IsMark(r) }
+	s = Clean(s)
+	if !strings.ContainsFunc(s, func(r rune) bool { return !narrow(r) }) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if narrow(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+	}
+	return b.String()
+}
+
+// DigestBlocks is a digest of 64 hexadecimal digits as people compare it: four
+// blocks of four groups of four digits. The first block is what signing asks for.
+func DigestBlocks(digest string) []string {
+	var blocks []string
+	for ; len(digest) >= 16; digest = digest[16:] {
+		blocks = append(blocks, strings.Join([]string{digest[:4], digest[4:8], digest[8:12], digest[12:16]}, " "))
+	}
+	return blocks
+}
+
+// DigestLines is a digest in two lines of two blocks.
+func DigestLines(digest string) []string {
+	var lines []string
+	for blocks := DigestBlocks(digest); len(blocks) > 0; blocks = blocks[min(2, len(blocks)):] {
+		lines = append(lines, strings.Join(blocks[:min(2, len(blocks))], "  "))
+	}
+	return lines
 }
 
 // cleanLines is Clean for text whose line ends are our own.

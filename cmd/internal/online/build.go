@@ -156,6 +156,8 @@ type batchRow struct {
 	Symbol       string        `json:"symbol"`         // of the coin
 	Decimals     uint8         `json:"decimals"`
 	ExpiresAt    time.Time     `json:"expires_at"`
+
+	recipients int // different ones
 }
 
 type totalRow struct {
@@ -171,7 +173,7 @@ func newBatchRow(b *batch.Batch) batchRow {
 	sum := batch.Summarize(b)
 	r := batchRow{
 		Batch: b.ID, ChainID: b.ChainID, Digest: sum.Digest, Items: len(b.Items), Totals: []totalRow{},
-		WorstCaseFee: sum.WorstFee, Symbol: sum.Coin.Symbol, Decimals: sum.Coin.Decimals, ExpiresAt: b.ExpiresAt,
+		WorstCaseFee: sum.WorstFee, Symbol: sum.Coin.Symbol, Decimals: sum.Coin.Decimals, ExpiresAt: b.ExpiresAt, recipients: sum.Recipients,
 	}
 	for _, t := range sum.Totals {
 		r.Totals = append(r.Totals, totalRow{t.Kind, t.Asset.ID, t.Asset.Symbol, t.Amount, t.Asset.Decimals, t.Items})
@@ -180,7 +182,13 @@ func newBatchRow(b *batch.Batch) batchRow {
 }
 
 func (r batchRow) write(out io.Writer) {
-	fmt.Fprintf(out, "batch   %s\ndigest  %s\n", r.Batch, r.Digest)
+	fmt.Fprintf(out, "batch   %s\n", r.Batch)
+	label := "digest"
+	for _, line := range cli.DigestLines(r.Digest) {
+		fmt.Fprintf(out, "%-8s%s\n", label, line)
+		label = ""
+	}
+	fmt.Fprintf(out, "items   %d to %s\n", r.Items, plural(r.recipients, "recipient", "different recipients"))
 	r.writeTotals(out)
 	fmt.Fprintf(out, "expires %s\n", r.ExpiresAt.Format(time.RFC3339))
 }

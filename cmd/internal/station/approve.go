@@ -29,9 +29,9 @@ type approveOptions struct {
 	merge                                   []string
 	typedData                               bool
 
-	offline  bool
-	accepted []string
-	risks    signer.Risks
+	offline, plain bool
+	accepted       []string
+	risks          signer.Risks
 }
 
 // approveRow tells what a batch has now.
@@ -95,6 +95,7 @@ time as others uses -o and --merge.`,
 	f.StringArrayVar(&o.merge, "merge", nil, "take over the approvals of this `file`, another copy of the batch")
 	f.BoolVar(&o.typedData, "typed-data", false, "print what an approver signs, and approve nothing")
 	f.BoolVar(&o.offline, "offline", s.Offline, "with a key of the vault, refuse while a network interface other than loopback is up")
+	plainFlag(c, &o.plain)
 	riskFlag(c, &o.accepted, riskOnline)
 	passphraseFlag(c, &o.passphraseFile)
 	c.MarkFlagsMutuallyExclusive("path", "with", "signature", "merge", "typed-data")
@@ -238,8 +239,8 @@ func (s *Station) approveWithKey(ctx context.Context, b *batch.Batch, o approveO
 		if err != nil {
 			return nil, err
 		}
-		question := fmt.Sprintf("Type the first %d characters of the digest, as the other station shows it, to approve %d items", digestDigits, len(b.Items))
-		if err := s.confirmDigest(ctx, report, question); err != nil {
+		question := fmt.Sprintf("Type the first %d characters of the digest (its first four groups), as the other station shows it, to approve %d items", digestDigits, len(b.Items))
+		if err := s.confirmDigest(ctx, report, question, o.plain); err != nil {
 			return nil, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
+	"github.com/airlock-wallet/airlock/cmd/internal/review"
 	"github.com/airlock-wallet/airlock/cmd/internal/tui"
 	"github.com/airlock-wallet/airlock/signer"
 	"github.com/airlock-wallet/airlock/signer/policy"
@@ -35,7 +36,7 @@ type signOptions struct {
 	file, out, passphraseFile string
 	expect, requests          string
 	date                      string
-	offline                   bool
+	offline, plain            bool
 	accepted                  []string
 	risks                     signer.Risks
 }
@@ -105,6 +106,7 @@ airlock-signer always does. The risks that can be accepted:
 	c.Flags().StringVar(&o.requests, "requests", "", "sign only withdrawals that are in this CSV `file`")
 	c.Flags().StringVar(&o.date, "date", "", "today's date as `YYYY-MM-DD`, where the clock is far ahead of the last entry of the record")
 	c.Flags().BoolVar(&o.offline, "offline", s.Offline, "refuse while a network interface other than loopback is up")
+	plainFlag(c, &o.plain)
 	riskFlag(c, &o.accepted, riskOnline, riskRestored, riskSecond)
 	passphraseFlag(c, &o.passphraseFile)
 	return c
@@ -159,7 +161,7 @@ func signBatch(ctx context.Context, s *Station, b *batch.Batch, o signOptions) e
 		}
 	}
 	if o.expect == "" {
-		if err := s.confirm(ctx, service, b, fingerprint, o.risks); err != nil {
+		if err := s.confirm(ctx, service, b, fingerprint, o); err != nil {
 			return err
 		}
 	}
@@ -268,26 +270,26 @@ func (s *Station) openRecord(ctx context.Context, risks signer.Risks) (*bolt.DB,
 }
 
 // confirm shows the review and has the beginning of the digest typed.
-func (s *Station) confirm(ctx context.Context, service *signer.Service, b *batch.Batch, vault hd.Fingerprint, risks signer.Risks) error {
-	report, err := service.Review(ctx, b, nil, &vault, risks)
+func (s *Station) confirm(ctx context.Context, service *signer.Service, b *batch.Batch, vault hd.Fingerprint, o signOptions) error {
+	report, err := service.Review(ctx, b, nil, &vault, o.risks)
 	if err != nil {
 		return err
 	}
 	if err := s.note(ctx, signer.Note{Kind: signer.KindReview, Batch: b, What: "to sign it"}); err != nil {
 		return err
 	}
-	return s.confirmDigest(ctx, report, fmt.Sprintf("Type the first %d characters of the digest, as the other station shows it, to sign %d items", digestDigits, len(b.Items)))
+	return s.confirmDigest(ctx, report, fmt.Sprintf("Type the first %d characters of the digest (its first four groups), as the other station shows it, to sign %d items", digestDigits, len(b.Items)), o.plain)
 }
 
 // confirmDigest shows a review and has the beginning of the digest typed.
-func (s *Station) confirmDigest(ctx context.Context, report *signer.Report, question string) error {
-	if s.OutTerminal {
+func (s *Station) confirmDigest(ctx context.Context, report *signer.Report, question string, plain bool) error {
+	if s.pages(plain) {
 		if err := tui.Review(ctx, s.In, s.Out, report); err != nil {
 			return err
 		}
 	} else {
 		var text strings.Builder
-		printReview(&text, report)
+		review.Text(&text, report)
 		if err := s.Show("\n" + text.String() + "\n"); err != nil {
 			return wallet.WithHint(err, "without a terminal, say which batch is meant with --expect DIGEST")
 		}

@@ -455,7 +455,11 @@ func TestReviewText(t *testing.T) {
 	b := ready(t)
 	digest := b.batch("batch.json", 0, func(u *batch.Batch) { u.Items[1].Intent.ID = "wd-two" })
 	r := b.ok("review", b.path("batch.json"))
-	for _, want := range []string{digest, "2 ETH of withdrawal in 2", "worst fee     0.00252 ETH", "wd-two\t1 ETH\t0x", "new recipient", "2 this station never signed for"} {
+	for _, want := range []string{
+		"digest        " + cli.DigestLines(digest)[0] + "\n              " + cli.DigestLines(digest)[1] + "\n",
+		"total         2 ETH in 2 withdrawals", "fees          at worst 0.00252 ETH", "\nitem 1, withdrawal wd-two\n", "  amount        1 ETH\n",
+		"new           2 for which", "never seen    2 of them", "would be signed", "policy        This policy is OPEN",
+	} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("the review lacks %q:\n%s", want, r.out)
 		}

@@ -22,22 +22,27 @@ const (
 // Model is the review of a batch: a list of its items with totals above it,
 // and pages that tell everything about an item or the batch.
 type Model struct {
-	report  *signer.Report
-	keys    keyMap
-	columns columns
-	words   []string // per row, what the filter looks at
+	report *signer.Report
+	keys   keyMap
+	widths widths
+	words  []string // per row, what the filter looks at
 
 	width, height int
 	page          page
 	before        page // where Help leads back to
 
-	shown  []int // rows that match the filter
-	cursor int   // within shown
-	top    int   // first row on the screen, within shown
+	sort    order
+	reverse bool
+	order   []int // all rows as they are sorted
+	shown   []int // those of them that match the filter
+	cursor  int   // within shown
+	top     int   // first row on the screen, within shown
 
 	filter string
 	typing bool // the filter is being typed
+	odd    bool // only rows with warnings or refusals
 
+	above  []string // the lines over the list, for this width and height
 	lines  []string // of the item, batch or help page
 	scroll int      // first of them on the screen
 
@@ -46,16 +51,18 @@ type Model struct {
 
 // NewReview makes the page of a batch. Until the size of the terminal is
 // known, it is 80 by 24.
-func NewReview(s *signer.Report) Model {
+func NewReview(r *signer.Report) Model {
 	m := Model{
-		report:  s,
-		keys:    newKeyMap(),
-		columns: measure(s),
-		words:   searchable(s),
-		width:   80,
-		height:  24,
+		report: r,
+		keys:   newKeyMap(),
+		widths: measure(r),
+		words:  searchable(r),
+		order:  sorted(r, byPosition, false),
+		width:  80,
+		height: 24,
 	}
-	return m.applyFilter()
+	m.above = m.head()
+	return m.choose()
 }
 
 // Init implements tea.Model.
@@ -66,12 +73,13 @@ func (m Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = max(msg.Width, 1), max(msg.Height, 1)
+		m.above = m.head()
 		m.lines = m.pageLines(m.page)
 		return m.settle(), nil
 	case tea.PasteMsg:
 		if m.typing {
 			m.filter += oneLine(msg.Content)
-			return m.applyFilter(), nil
+			return m.choose(), nil
 		}
 	case tea.KeyPressMsg:
 		if msg.String() == "ctrl+c" {
@@ -97,26 +105,50 @@ func (m Model) press(msg tea.KeyPressMsg) Model {
 		return m.open(helpPage)
 	case key.Matches(msg, m.keys.Back) || (m.page == helpPage && key.Matches(msg, m.keys.Help)):
 		return m.back()
-	case key.Matches(msg, m.keys.Filter) && m.page != helpPage:
-		m.page, m.typing = listPage, true
-	case key.Matches(msg, m.keys.Batch) && m.page != helpPage:
-		return m.open(batchPage)
-	case key.Matches(msg, m.keys.Open) && m.page == listPage && len(m.shown) > 0:
-		return m.open(itemPage)
 	case key.Matches(msg, m.keys.Up):
 		return m.move(-1)
 	case key.Matches(msg, m.keys.Down):
 		return m.move(+1)
 	case key.Matches(msg, m.keys.PageUp):
-		return m.move(-m.room())
+		return m.turn(-1)
 	case key.Matches(msg, m.keys.PageDown):
-		return m.move(+m.room())
+		return m.turn(+1)
 	case key.Matches(msg, m.keys.Top):
 		return m.move(-len(m.shown) - len(m.lines))
 	case key.Matches(msg, m.keys.Bottom):
 		return m.move(len(m.shown) + len(m.lines))
+	case m.page == helpPage:
+		return m
+	case key.Matches(msg, m.keys.Batch):
+		return m.open(batchPage)
+	case key.Matches(msg, m.keys.Next):
+		return m.jump(+1)
+	case key.Matches(msg, m.keys.Previous):
+		return m.jump(-1)
+	case key.Matches(msg, m.keys.Open) && m.page == listPage && len(m.shown) > 0:
+		return m.open(itemPage)
 	}
-	return m
+	return m.arrange(msg)
+}
+
+// arrange does what changes which items are listed, and in which order. It
+// leads to the list.
+func (m Model) arrange(msg tea.KeyPressMsg) Model {
+	switch {
+	case key.Matches(msg, m.keys.Filter):
+		m.page, m.typing = listPage, true
+		return m
+	case key.Matches(msg, m.keys.Odd):
+		m.page, m.odd = listPage, !m.odd
+	case key.Matches(msg, m.keys.Sort):
+		m.page, m.sort = listPage, (m.sort+1)%orders
+	case key.Matches(msg, m.keys.Reverse):
+		m.page, m.reverse = listPage, !m.reverse
+	default:
+		return m
+	}
+	m.order = sorted(m.report, m.sort, m.reverse)
+	return m.choose()
 }
 
 func (m Model) open(p page) Model {
@@ -128,16 +160,20 @@ func (m Model) open(p page) Model {
 func (m Model) back() Model {
 	switch m.page {
 	case helpPage:
+		if m.before == listPage {
+			m.page = listPage
+			return m
+		}
 		return m.open(m.before)
 	case listPage:
-		m.filter = ""
-		return m.applyFilter()
+		m.filter, m.odd = "", false
+		return m.choose()
 	}
 	m.page = listPage
 	return m
 }
 
-// move goes n lines down, or up if n is negative.
+// move goes n lines down, or items in the list; up if n is negative.
 func (m Model) move(n int) Model {
 	if m.page == listPage {
 		m.cursor += n
@@ -147,14 +183,75 @@ func (m Model) move(n int) Model {
 	return m.settle()
 }
 
-// settle brings cursor and scroll positions back into what there is.
+// turn goes a page down, or up if n is negative.
+func (m Model) turn(n int) Model {
+	if m.page != listPage {
+		return m.move(n * m.room())
+	}
+	room, rows, at := m.room(), 0, m.cursor
+	for ; at >= 0 && at < len(m.shown); at += n {
+		if room -= len(m.rowLines(m.shown[at])); room < 0 {
+			break
+		}
+		rows++
+	}
+	return m.move(n * max(rows, 1))
+}
+
+// jump goes to the next item with a warning or refusal, or to the one before,
+// and from the last to the first.
+func (m Model) jump(n int) Model {
+	for i := 1; i <= len(m.shown); i++ {
+		at := (m.cursor + n*i + 2*len(m.shown)) % len(m.shown)
+		if !m.isOdd(m.shown[at]) {
+			continue
+		}
+		m.cursor = at
+		if m.page == batchPage {
+			m.page = listPage
+		}
+		if m.page == itemPage {
+			m = m.open(itemPage)
+		}
+		break
+	}
+	return m.settle()
+}
+
+func (m Model) isOdd(row int) bool {
+	item := &m.report.Items[row]
+	return len(item.Refusals) > 0 || len(item.Warnings) > 0
+}
+
+// settle brings cursor and scroll positions back into what there is, and the
+// cursor onto the screen. It looks at no more rows than fit on a screen.
 func (m Model) settle() Model {
-	room := m.room()
+	m.scroll = max(min(m.scroll, len(m.lines)-m.room()), 0)
+	if len(m.shown) == 0 {
+		m.cursor, m.top = 0, 0
+		return m
+	}
 	m.cursor = max(min(m.cursor, len(m.shown)-1), 0)
-	m.top = max(min(m.top, m.cursor, len(m.shown)-room), 0)
-	m.top = max(m.top, m.cursor-room+1)
-	m.scroll = max(min(m.scroll, len(m.lines)-room), 0)
+	m.top = min(m.top, m.cursor, m.highest(len(m.shown)-1))
+	m.top = max(m.top, m.highest(m.cursor), 0)
 	return m
+}
+
+// highest is the first row on a screen whose last row is last: as many as fit
+// above it, and at least itself.
+func (m Model) highest(last int) int {
+	room := m.room()
+	if m.page != listPage {
+		room = max(m.height-len(m.above)-1, 1)
+	}
+	first := last
+	for at := last; at >= 0; at-- {
+		if room -= len(m.rowLines(m.shown[at])); room < 0 {
+			break
+		}
+		first = at
+	}
+	return first
 }
 
 // selected is the position of the row under the cursor; -1 if there is none.
@@ -181,25 +278,28 @@ func (m Model) typeFilter(msg tea.KeyPressMsg) Model {
 	default:
 		m.filter += oneLine(msg.Key().Text)
 	}
-	return m.applyFilter()
+	return m.choose()
 }
 
 // maxFilter bounds what a reader may type or paste, in bytes.
 const maxFilter = 200
 
-// applyFilter finds the rows that have every word of the filter, and keeps
-// the cursor on the row where it was, if that is one of them.
-func (m Model) applyFilter() Model {
+// choose finds the rows that have every word of the filter, and keeps the
+// cursor on the row where it was, if that is one of them.
+func (m Model) choose() Model {
 	was := m.selected()
 	if len(m.filter) > maxFilter {
 		m.filter = strings.ToValidUTF8(m.filter[:maxFilter], "")
 	}
 	wanted := strings.Fields(strings.ToLower(m.filter))
-	m.shown, m.cursor = make([]int, 0, len(m.words)), 0
+	m.shown, m.cursor = make([]int, 0, len(m.order)), 0
 rows:
-	for i, text := range m.words {
+	for _, i := range m.order {
+		if m.odd && !m.isOdd(i) {
+			continue
+		}
 		for _, w := range wanted {
-			if !strings.Contains(text, w) {
+			if !strings.Contains(m.words[i], w) {
 				continue rows
 			}
 		}
@@ -212,13 +312,25 @@ rows:
 }
 
 // searchable is, per row, the text that the filter looks at: id, recipient,
-// amount, asset, sender and kind.
-func searchable(s *signer.Report) []string {
-	words := make([]string, len(s.Rows))
-	for i, r := range s.Rows {
-		words[i] = strings.ToLower(strings.Join([]string{
-			r.ID, r.Recipient.Hex(), r.Asset.Format(r.Amount), r.Amount.String(), r.Asset.ID.String(), r.From.Hex(), string(r.Kind),
-		}, "\n"))
+// amount, asset, sender, kind, nonce, and what is known of the recipient.
+func searchable(r *signer.Report) []string {
+	words := make([]string, len(r.Rows))
+	for i := range r.Rows {
+		row, item := &r.Rows[i], &r.Items[i]
+		text := []string{
+			row.ID, row.Recipient.Hex(), row.Asset.Format(row.Amount), row.Amount.String(), row.Asset.ID.String(), row.From.Hex(), string(row.Kind),
+			string(item.Standing),
+		}
+		if item.Standing.New() {
+			text = append(text, "new")
+		}
+		if len(item.Refusals) > 0 {
+			text = append(text, "refused")
+		}
+		if len(item.Warnings) > 0 {
+			text = append(text, "warning")
+		}
+		words[i] = strings.ToLower(strings.Join(text, "\n"))
 	}
 	return words
 }

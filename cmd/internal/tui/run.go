@@ -20,8 +20,8 @@ var ErrInterrupted = errors.New("interrupted")
 // leaves it. If in is a file but no terminal, as in a pipe, the keys come from
 // the controlling terminal. Review returns ErrInterrupted if it was left by
 // ctrl+c, and the context's error if that ended first.
-func Review(ctx context.Context, in io.Reader, out io.Writer, s *signer.Report) error {
-	end, err := run(ctx, NewReview(s), in, out)
+func Review(ctx context.Context, in io.Reader, out io.Writer, r *signer.Report) error {
+	end, err := run(ctx, NewReview(r), in, out)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
@@ -10,9 +11,9 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
+	"github.com/airlock-wallet/airlock/cmd/internal/review"
 	"github.com/airlock-wallet/airlock/signer"
 	"github.com/airlock-wallet/airlock/wallet"
-	"github.com/airlock-wallet/airlock/wallet/batch"
 )
 
 // Emphasis that does without color, for terminals and eyes that have none.
@@ -32,15 +33,16 @@ func (m Model) View() tea.View {
 // screen is the lines of the terminal: as many as it is high, none wider than
 // it.
 func (m Model) screen() []string {
-	head := m.head()
-	body := m.body(m.room())
+	lines := append([]string{}, m.above...)
+	if m.page != listPage {
+		lines = m.title()
+	}
+	lines = append(lines, m.body(m.room())...)
 	foot := m.foot()
-	lines := append(head, body...)
-	for len(lines)+len(foot) < m.height {
+	for len(lines) < m.height-1 {
 		lines = append(lines, "")
 	}
-	lines = append(lines, foot...)
-	lines = lines[:min(len(lines), m.height)]
+	lines = append(lines[:min(len(lines), m.height-1)], foot)
 	for i, line := range lines {
 		lines[i] = ansi.Truncate(line, m.width, "…")
 	}
@@ -48,47 +50,78 @@ func (m Model) screen() []string {
 }
 
 // room is how many lines are left for the body.
-func (m Model) room() int { return max(m.height-len(m.head())-len(m.foot()), 1) }
+func (m Model) room() int {
+	if m.page != listPage {
+		return max(m.height-len(m.title())-1, 1)
+	}
+	return max(m.height-len(m.above)-1, 1)
+}
+
+// title is above the pages that are not the list.
+func (m Model) title() []string {
+	words := "keys"
+	switch m.page {
+	case itemPage:
+		words = fmt.Sprintf("item %d, %s %s", m.selected(), m.report.Rows[m.selected()].Kind, cli.Narrow(m.report.Rows[m.selected()].ID))
+	case batchPage:
+		words = "batch " + cli.Narrow(m.report.ID)
+	}
+	return []string{strong.Render(middle(words, m.width)), ""}
+}
 
 // minBody is how many lines the head leaves for the list, if it can.
 const minBody = 8
 
+// head is the lines above the list: what matters most, then totals and
+// warnings, as far as there is room. It is made once for a size of the
+// terminal, and only what fits is made: a batch can name thousands of assets.
 func (m Model) head() []string {
-	switch m.page {
+	r := m.report
+	room := max(m.height-1-minBody-1, 1)
+	facts := review.Head(r)
+	fit := min(room, len(r.Totals))
+	facts = append(facts, review.Totals(r.Totals[:fit])...)
+	for _, w := range r.Warnings[:min(room, len(r.Warnings))] {
+		facts = append(facts, review.Fact{Label: "!", Value: cli.Narrow(w.Text)})
+	}
+	all := wrap(facts, m.width)
+	left := len(r.Totals) - fit + max(len(r.Warnings)-room, 0)
+	if len(all)+left > room {
+		cut := max(min(len(all), room-1), 0)
+		left += len(all) - cut
+		all = append(all[:cut:cut], fmt.Sprintf("! %d more lines: b shows them", left))
+	}
+	for i, line := range all {
+		if i == 0 || strings.HasPrefix(line, "!") || strings.HasPrefix(line, "digest") || strings.HasPrefix(line, "verdict") {
+			all[i] = strong.Render(line)
+		}
+	}
+	return append(all, m.widths.heading(m.width))
+}
+
+// pageLines is the text of a page that scrolls, wrapped to the terminal.
+func (m Model) pageLines(p page) []string {
+	switch p {
 	case itemPage:
-		r := m.report.Rows[m.selected()]
-		return []string{strong.Render(fmt.Sprintf("item %d of batch %s", r.Position, cli.Clean(m.report.ID))), ""}
+		return wrap(review.Item(m.report, m.selected()), m.width)
 	case batchPage:
-		return []string{strong.Render("batch " + cli.Clean(m.report.ID)), ""}
+		return wrap(review.Batch(m.report), m.width)
 	case helpPage:
-		return []string{strong.Render("keys"), ""}
+		var f review.Facts
+		for _, b := range m.keys.all() {
+			f = append(f, review.Fact{Label: b.Help().Key, Value: b.Help().Desc})
+		}
+		f = append(f,
+			review.Fact{Label: "ctrl+c", Value: "leave, and break off what would follow"},
+			review.Fact{},
+			review.Fact{Label: "X", Value: "the item is refused"},
+			review.Fact{Label: "!", Value: "look at it twice"},
+			review.Fact{Label: "+", Value: "a new recipient: this station never signed for it, and the policy names it"},
+			review.Fact{Label: "*", Value: "a recipient never seen: the policy does not name it either"},
+		)
+		return wrap(f, m.width)
 	}
-	s := m.report
-	digest := groups(s.Digest)
-	lines := []string{
-		strong.Render("batch   "+cli.Clean(s.ID)) + fmt.Sprintf("  %s, chain %d, %s", cli.Clean(s.Kind), s.ChainID, signedWords(s)),
-		"digest  " + strong.Render(strings.Join(digest[:min(8, len(digest))], " ")),
-		"        " + strong.Render(strings.Join(digest[min(8, len(digest)):], " ")),
-		"expires " + s.ExpiresAt.UTC().Format("2006-01-02 15:04:05 UTC"),
-		fmt.Sprintf("items   %d to %s", len(s.Rows), count(s.Recipients, "recipient", "different recipients")),
-		"fees    at worst " + format(s.Coin, s.WorstFee),
-	}
-	// Only what fits is made: a batch can name thousands of assets, and this
-	// runs with every key.
-	all := len(s.Totals) + len(s.Warnings)
-	room := max(m.height-len(lines)-len(m.foot())-1-minBody, 1)
-	fit := all
-	if all > room {
-		fit = room - 1
-	}
-	more := totalLines(s.Totals[:min(fit, len(s.Totals))])
-	for _, w := range s.Warnings[:max(fit-len(s.Totals), 0)] {
-		more = append(more, strong.Render("! "+cli.Clean(w.Text)))
-	}
-	if all > fit {
-		more = append(more, strong.Render(fmt.Sprintf("! %d more lines of totals and warnings: b shows them", all-fit)))
-	}
-	return append(append(lines, more...), m.columns.heading(m.width))
+	return nil
 }
 
 func (m Model) body(room int) []string {
@@ -96,153 +129,190 @@ func (m Model) body(room int) []string {
 		return m.lines[m.scroll:min(m.scroll+room, len(m.lines))]
 	}
 	if len(m.shown) == 0 {
-		return []string{"  no item has these words"}
+		return []string{"  no such item: esc shows all"}
 	}
 	var lines []string
-	for i := m.top; i < min(m.top+room, len(m.shown)); i++ {
-		line := m.columns.row(m.report.Rows[m.shown[i]], m.report.Items[m.shown[i]].Standing.New(), m.width)
+	for i := m.top; i < len(m.shown) && len(lines) < room; i++ {
+		mark, style := "  ", lipgloss.NewStyle()
 		if i == m.cursor {
-			lines = append(lines, chosen.Render(ansi.Truncate("> "+line, m.width, "…")))
-			continue
+			mark, style = "> ", chosen
 		}
-		lines = append(lines, "  "+line)
+		item := m.rowLines(m.shown[i])
+		switch {
+		case len(lines)+len(item) <= room:
+		case i > m.top:
+			return lines // an item in part could be taken for another
+		default:
+			item = append(item[:room-1:room-1], "… enter shows all of it")
+		}
+		for _, line := range item {
+			lines = append(lines, style.Render(mark+line))
+			mark = "  "
+		}
 	}
 	return lines
 }
 
-func (m Model) foot() []string {
+func (m Model) foot() string {
 	if m.page != listPage {
 		where := ""
-		if room := max(m.height-3, 1); len(m.lines) > room {
+		if room := m.room(); len(m.lines) > room {
 			where = fmt.Sprintf("lines %d to %d of %d   ", m.scroll+1, min(m.scroll+room, len(m.lines)), len(m.lines))
 		}
-		return []string{where + "esc back   ? help   q leave"}
+		return where + "esc back   ? help   q leave"
+	}
+	if m.typing {
+		return fmt.Sprintf("/%s_   %d of %d items; enter keeps, esc drops the filter", cli.Narrow(m.filter), len(m.shown), len(m.words))
 	}
 	where := fmt.Sprintf("%d of %d", min(m.cursor+1, len(m.shown)), len(m.shown))
-	switch {
-	case m.typing:
-		return []string{fmt.Sprintf("/%s_   %d of %d items; enter keeps, esc drops the filter", cli.Clean(m.filter), len(m.shown), len(m.words))}
-	case m.filter != "":
-		return []string{fmt.Sprintf("%s with /%s, of %d   esc all   enter item   ? help   q leave", where, cli.Clean(m.filter), len(m.words))}
+	if len(m.shown) < len(m.words) {
+		where += fmt.Sprintf(" shown, of %d", len(m.words))
 	}
-	return []string{where + "   enter item   b batch   / filter   ? help   q leave"}
+	if m.odd {
+		where += ", warnings only"
+	}
+	if m.filter != "" {
+		where += ", with /" + cli.Narrow(m.filter)
+	}
+	if m.sort != byPosition {
+		where += ", by " + m.sort.String()
+	}
+	if m.reverse {
+		where += ", reversed"
+	}
+	return where + "   ? help   enter item   b batch   / find   n next !   q leave"
 }
 
-// columns is how wide the columns of the list are; it is measured once.
-type columns struct {
+// widths is how wide the columns of the list are; it is measured once.
+type widths struct {
 	position, kind, amount int
 }
 
-// maxAmount bounds the amount column; longer amounts lose digits after the
-// point, and show that they do.
-const maxAmount = 26
-
-func measure(s *signer.Report) columns {
-	c := columns{position: len("item"), amount: len("amount")}
+func measure(r *signer.Report) widths {
+	w := widths{position: len("item"), amount: len("amount")}
 	kinds := map[wallet.IntentKind]bool{}
-	for _, r := range s.Rows {
-		c.position = max(c.position, len(fmt.Sprint(r.Position)))
-		c.amount = min(max(c.amount, ansi.StringWidth(format(r.Asset, r.Amount))), maxAmount)
-		kinds[r.Kind] = true
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		w.position = max(w.position, len(fmt.Sprint(row.Position)))
+		w.amount = max(w.amount, columns(format(row.Asset, row.Amount)))
+		kinds[row.Kind] = true
 	}
 	if len(kinds) > 1 {
 		for k := range kinds {
-			c.kind = max(c.kind, len(k))
+			w.kind = max(w.kind, len(k))
 		}
 	}
-	return c
+	return w
 }
 
-func (c columns) heading(width int) string {
-	line := fmt.Sprintf("  %*s ", c.position, "item")
-	if c.kind > 0 {
-		line += fmt.Sprintf("%-*s ", c.kind, "kind")
+// marks are the columns between position and kind.
+const marks = len("X* ")
+
+const addressWidth = len("0x") + 2*common.AddressLength
+
+// amounts is how wide the amounts may be beside a recipient, and 0 if there is
+// no room beside it at all.
+func (w widths) amounts(width int) int {
+	left := width - len("> ") - w.before() - addressWidth - len("  ")
+	return max(min(left, w.amount), 0)
+}
+
+// before is what stands before the recipient.
+func (w widths) before() int {
+	n := w.position + 1 + marks
+	if w.kind > 0 {
+		n += w.kind + 1
 	}
-	line += fmt.Sprintf("  %-42s  %*s", "recipient", c.amount, "amount")
-	if c.id(width) {
-		line += "  id"
+	return n
+}
+
+func (w widths) heading(width int) string {
+	line := fmt.Sprintf("  %*s %*s", w.position, "item", marks, "")
+	if w.kind > 0 {
+		line += fmt.Sprintf("%-*s ", w.kind, "kind")
+	}
+	if n := w.amounts(width); n > len("amount") {
+		line += fmt.Sprintf("%-*s  %*s", addressWidth, "recipient", n, "amount")
+		if len(line)+len("  id") <= width {
+			line += "  id"
+		}
+	} else {
+		line += "recipient, amount, id"
 	}
 	return ansi.Truncate(line, width, "…")
 }
 
-// minID is the width below which the list goes without ids.
-const minID = 8
+// minID is the room below which an id goes below the recipient.
+const minID = 10
 
-// id reports whether a terminal of that width has room for ids.
-func (c columns) id(width int) bool {
-	taken := len("> ") + c.position + 1 + len("* ") + 2*common.AddressLength + 2 + 2 + c.amount + 2
-	if c.kind > 0 {
-		taken += c.kind + 1
+// rowLines is an item of the list: one line if it fits, and more if it does not.
+// Recipient and amount are never cut off; an id is, in its middle.
+func (m Model) rowLines(i int) []string {
+	row, item, w := &m.report.Rows[i], &m.report.Items[i], m.widths
+	width := m.width - len("> ")
+	refused, fresh := " ", " "
+	switch {
+	case len(item.Refusals) > 0:
+		refused = "X"
+	case len(item.Warnings) > 0:
+		refused = "!"
 	}
-	return width-taken >= minID
-}
-
-// row is a line of the list. A recipient that the station never signed for
-// before has an asterisk.
-func (c columns) row(r batch.Row, fresh bool, width int) string {
-	line := fmt.Sprintf("%*d ", c.position, r.Position)
-	if c.kind > 0 {
-		line += fmt.Sprintf("%-*s ", c.kind, cli.Clean(string(r.Kind)))
+	switch item.Standing {
+	case signer.StandingUnseen:
+		fresh = "*"
+	case signer.StandingListed:
+		fresh = "+"
 	}
-	mark := " "
-	if fresh {
-		mark = "*"
+	line := fmt.Sprintf("%*d %s%s ", w.position, row.Position, refused, fresh)
+	if w.kind > 0 {
+		line += fmt.Sprintf("%-*s ", w.kind, row.Kind)
 	}
-	amount := shorten(r.Asset, r.Amount, c.amount)
-	pad := strings.Repeat(" ", max(c.amount-ansi.StringWidth(amount), 0))
-	line += mark + " " + r.Recipient.Hex() + "  " + pad + amount
-	if c.id(width) {
-		line += "  " + cli.Clean(r.ID)
+	to, amount, id := row.Recipient.Hex(), format(row.Asset, row.Amount), cli.Narrow(row.ID)
+	if room := w.amounts(m.width); columns(amount) <= room {
+		line += fmt.Sprintf("%s  %*s", to, room, amount)
+		if left := width - columns(line) - len("  "); left >= min(columns(id), minID) {
+			line += "  " + middle(id, left)
+		}
+		return []string{line}
 	}
-	return ansi.Truncate(line, max(width-len("> "), 0), "…")
-}
-
-// format writes an amount with its symbol.
-func format(a wallet.Asset, n wallet.Amount) string { return cli.Clean(a.Format(n)) }
-
-// shorten writes an amount within a width. What does not fit is cut off the
-// digits after the point, never off those before it.
-func shorten(a wallet.Asset, n wallet.Amount, width int) string {
-	whole := format(a, n)
-	over := ansi.StringWidth(whole) - width
-	if over <= 0 {
-		return whole
+	indent := w.before()
+	if width-indent < minValue {
+		indent = min(2, max(width-1, 0))
 	}
-	number, symbol, _ := strings.Cut(whole, " ")
-	point := strings.IndexByte(number, '.')
-	if keep := len(number) - over - 1; point >= 0 && keep > point {
-		return number[:keep] + "… " + symbol
-	}
-	return whole
-}
-
-// groups splits hex digits into groups of four.
-func groups(digits string) []string {
-	var list []string
-	for ; len(digits) > 4; digits = digits[4:] {
-		list = append(list, digits[:4])
-	}
-	return append(list, digits)
-}
-
-func signedWords(s *signer.Report) string {
-	if s.Signed == nil {
-		return "unsigned"
-	}
-	return "signed"
-}
-
-func totalLines(totals []batch.Total) []string {
+	room := max(width-indent, 1)
+	pad := strings.Repeat(" ", indent)
 	var lines []string
-	for _, t := range totals {
-		lines = append(lines, fmt.Sprintf("total   %s in %s (%s)", strong.Render(format(t.Asset, t.Amount)), count(t.Items, "item", "items"), cli.Clean(string(t.Kind))))
+	if indent < w.before() {
+		lines = broken(strings.TrimRight(line, " "), max(width, 1))
+		line = pad
+	}
+	for _, part := range broken(to, room) {
+		lines = append(lines, line+part)
+		line = pad
+	}
+	parts := broken(amount, room)
+	last := &parts[len(parts)-1]
+	if left := room - columns(*last) - len("  "); left >= min(columns(id), minID) {
+		*last += "  " + middle(id, left)
+	}
+	for _, part := range parts {
+		lines = append(lines, pad+part)
 	}
 	return lines
 }
 
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
+// middle cuts text in its middle to a width.
+func middle(text string, width int) string {
+	if columns(text) <= width {
+		return text
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	runes, width := []rune(text), max(width, 1)
+	front := (width - 1) / 2
+	return string(runes[:front]) + "…" + string(runes[len(runes)-(width-1-front):])
 }
+
+// columns is how many columns text takes, of which every character takes one.
+func columns(text string) int { return utf8.RuneCountInString(text) }
+
+// format writes an amount with its symbol.
+func format(a wallet.Asset, n wallet.Amount) string { return cli.Narrow(a.Format(n)) }
