@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +70,7 @@ func TestAudit(t *testing.T) {
 			t.Fatalf("the head after %s is %x, the export says %s", canon, head, e.Head)
 		}
 	}
-	want := "review, vault, refusal digest, policy, refusal passphrase, refusal, risk online-station, unlock, signature"
+	want := "vault, review, vault, refusal digest, policy, refusal passphrase, refusal, risk online-station, unlock, signature"
 	if got := strings.Join(told, ", "); got != want {
 		t.Errorf("the chain tells of %q, want %q", got, want)
 	}
@@ -120,7 +121,7 @@ func TestAudit(t *testing.T) {
 		At      *struct{ Sequence string }
 	}
 	b.json(&verified, "audit", "verify", "--head", list[2].Head)
-	if verified.Entries != len(list) || verified.Kinds["refusal"] != 3 || verified.Head != signed.RecordHead || verified.At == nil || verified.At.Sequence != "3" {
+	if verified.Entries != len(list) || verified.Kinds["refusal"] != 3 || verified.Kinds["vault"] != 2 || verified.Head != signed.RecordHead || verified.At == nil || verified.At.Sequence != "3" {
 		t.Errorf("audit verify tells %+v", verified)
 	}
 	b.ok("audit", "verify")
@@ -146,6 +147,65 @@ func TestAuditVerifyRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.fails(3, "entry 3: ", "audit", "verify")
+	b.fails(3, "entry 4: ", "audit", "verify")
 	b.fails(1, "no signing record", "audit", "verify", "--home", b.path("none"))
+}
+
+// Whatever happens to the vault, or leaves it, is noted, and so is what was
+// refused.
+func TestVaultIsNoted(t *testing.T) {
+	b := ready(t)
+	b.write("other", "zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong\n")
+	b.write("strong", "a passphrase of seven quite unusual words\n")
+	pass := []string{"--passphrase-file", b.path("pass")}
+	run := func(args ...string) { b.t.Helper(); b.ok(append(args, pass...)...) }
+	run("vault", "export-watch", "-o", b.path("watch.json"))
+	run("vault", "backup", "-o", b.path("copy.json"))
+	run("vault", "backup", "--shares", "2-of-3", "-o", b.path("shares"), "--accept-risk=shares-on-disk")
+	export := []string{"vault", "export-keystore", payout, "-o", b.path("key.json"), "--light-kdf", "--keystore-passphrase-file", b.path("strong")}
+	b.fails(3, "every key of the role", append(export, pass...)...)
+	run(append(export, "--accept-risk=exposes-role")...)
+	run("vault", "import-keystore", b.path("key.json"), "--keystore-passphrase-file", b.path("strong"))
+	run("vault", "add-mnemonic", "--mnemonic-file", b.path("other"))
+	run("vault", "change-passphrase", "--light-kdf", "--new-passphrase-file", b.path("strong"))
+
+	var list []exported
+	b.json(&list, "audit", "export")
+	var told []string
+	for _, e := range list {
+		if entry := e.entry(t); entry.Kind == signer.KindVault {
+			told = append(told, strings.TrimSpace(entry.What+" "+strings.Join(entry.Risks, " ")))
+		} else if entry.Kind == signer.KindRefusal {
+			told = append(told, "refused")
+		}
+	}
+	want := []string{
+		"made the vault", "lets out the watch file", "makes an encrypted copy", "gives out shares, 2 of 3 shares-on-disk", "refused",
+		"lets out the key of " + payout + " (m/44'/60'/1'/0/0) exposes-role", "takes a keystore's key into the vault",
+		"takes a mnemonic into the vault", "changes the passphrase",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("noted %q, want %q", told, want)
+	}
+}
+
+// Where the clock is far ahead of the record, somebody who knows the date says
+// that it is right.
+func TestSignWantsTheDate(t *testing.T) {
+	b := ready(t)
+	later := now.Add(4 * 24 * time.Hour)
+	b.clock = func() time.Time { return later }
+	digest := b.batch("batch.json", 0, func(u *batch.Batch) { u.ExpiresAt = later.Add(time.Hour) })
+	args := b.signArgs("batch.json", "signed.json", "--expect", digest)
+	b.fails(3, "[clock]", args...)
+	b.fails(3, `"2026-03-01" is not its date`, append(args, "--date", "2026-03-01")...)
+	if r := b.typing([]string{"2026-03-04"}, args...); r.code != 3 {
+		t.Errorf("a wrong date typed: exit code %d, %s", r.code, r.err)
+	}
+	if r := b.typing([]string{" 2026-03-05 "}, args...); r.code != 0 {
+		t.Errorf("today's date typed: exit code %d, %s", r.code, r.err)
+	}
+	later = later.Add(73 * time.Hour)
+	digest = b.batch("batch2.json", 2, func(u *batch.Batch) { u.ExpiresAt = later.Add(time.Hour) })
+	b.ok(b.signArgs("batch2.json", "signed2.json", "--expect", digest, "--date", "2026-03-08")...)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/airlock-wallet/airlock/signer/vault"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/hd"
 	"github.com/airlock-wallet/airlock/wallet/store/bolt"
 )
 
@@ -151,6 +152,12 @@ func (s *Station) note(ctx context.Context, n signer.Note) error {
 	}
 	service := &signer.Service{Record: s.record(), Now: s.Now}
 	return service.Note(ctx, n)
+}
+
+// noteVault notes what happens to the vault, or what leaves it, before it does.
+func (s *Station) noteVault(fingerprint hd.Fingerprint, what string, risks ...string) error {
+	// A few milliseconds, which nobody wants to interrupt.
+	return s.note(context.Background(), signer.Note{Kind: signer.KindVault, Vault: fingerprint.String(), What: what, Risks: risks})
 }
 
 // refuse notes an error that refused something, and returns it. Other errors

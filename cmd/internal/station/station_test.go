@@ -48,6 +48,7 @@ type bench struct {
 	asked      func(times int) // called when a command lists them
 	halted     error
 	online     bool // the commands of airlock instead of airlock-signer
+	clock      func() time.Time
 }
 
 // result is what a command left behind.
@@ -58,7 +59,7 @@ type result struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), interfaces: []net.Interface{{Name: "lo", Flags: net.FlagUp | net.FlagLoopback}, {Name: "eth0"}}}
+	b := &bench{t: t, dir: t.TempDir(), clock: func() time.Time { return now }, interfaces: []net.Interface{{Name: "lo", Flags: net.FlagUp | net.FlagLoopback}, {Name: "eth0"}}}
 	b.write("words", words+"\n")
 	b.write("pass", "correct horse\n")
 	b.write("wrong", "incorrect horse\n")
@@ -69,9 +70,14 @@ func newBench(t testing.TB) *bench {
 func ready(t testing.TB) *bench {
 	t.Helper()
 	b := newBench(t)
+	b.setUp()
+	return b
+}
+
+func (b *bench) setUp() {
+	b.t.Helper()
 	b.ok("vault", "create", "--mnemonic-file", b.path("words"), "--passphrase-file", b.path("pass"), "--light-kdf")
 	b.ok("policy", "init", "--preset", "open")
-	return b
 }
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
@@ -97,7 +103,7 @@ func (b *bench) read(name string) string {
 func (b *bench) typing(typed []string, args ...string) result {
 	b.t.Helper()
 	env, out, errs := cli.Test(b.path("home"), typed...)
-	env.Now = func() time.Time { return now }
+	env.Now = b.clock
 	times := 0
 	root := (&Station{
 		Env: env, Offline: !b.online,
@@ -780,7 +786,9 @@ func TestProgramWithoutNetwork(t *testing.T) {
 		}
 		t.Skipf("no network namespace here: %v: %s", err, out)
 	}
-	b := ready(t)
+	b := newBench(t)
+	b.clock = time.Now // the program's
+	b.setUp()
 	program := b.path("airlock-signer")
 	if out, err := exec.Command("go", "build", "-o", program, "../../airlock-signer").CombinedOutput(); err != nil { //nolint:gosec // our own program
 		t.Fatalf("%v: %s", err, out)

@@ -74,13 +74,13 @@ With --shares, -o DIR writes the shares into files, which wants
   airlock-signer vault backup -o copy.json --own-passphrase
   airlock-signer vault backup --shares 3-of-5
   airlock-signer vault backup --shares 2-of-3 -o /media/usb/shares --accept-risk=` + riskShares,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
 			if o.risks, err = signer.ParseRisks(accepted, riskShares); err != nil {
 				return err
 			}
 			if o.shares != "" {
-				return runVaultShares(s, o)
+				return s.refuse(c.Context(), nil, runVaultShares(s, o))
 			}
 			return runVaultCopy(s, o)
 		},
@@ -121,6 +121,9 @@ func runVaultCopy(s *Station, o backupOptions) error {
 		if kdf, err = chooseKDF(o.light); err != nil {
 			return err
 		}
+	}
+	if err := s.noteVault(v.Fingerprint(), "makes an encrypted copy"); err != nil {
+		return err
 	}
 	if err := v.Copy(o.out, passphrase, kdf); err != nil {
 		return err
@@ -163,6 +166,13 @@ func runVaultShares(s *Station, o backupOptions) error {
 	}
 	row := backupRow{Fingerprint: v.Fingerprint()}
 	for _, keys := range split {
+		var risks []string
+		if o.out != "" {
+			risks = append(risks, riskShares)
+		}
+		if err := s.noteVault(keys.Fingerprint(), fmt.Sprintf("gives out shares, %d of %d", threshold, count), risks...); err != nil {
+			return err
+		}
 		one, err := s.giveShares(keys, threshold, count, o.out)
 		if err != nil {
 			return err

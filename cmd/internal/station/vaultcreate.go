@@ -82,6 +82,9 @@ func runVaultCreate(c *cobra.Command, s *Station, mnemonicFile, passphraseFile s
 	if err := s.ensureRecord(c.Context(), mnemonicFile != ""); err != nil {
 		return err
 	}
+	if err := s.noteVault(info.Fingerprint(), "made the vault"); err != nil {
+		return err
+	}
 	return s.Print(fingerprintRow{info.Fingerprint(), info.Path}, func(w io.Writer) {
 		fmt.Fprintf(w, "vault        %s\nfingerprint  %s\n", info.Path, twoLines(info.Fingerprint()))
 	})

@@ -48,6 +48,9 @@ not restore it: keep the keystore file or a copy of the vault.`,
 				return wallet.WithHint(err, "give --%s", keystoreFlag)
 			}
 			defer clear(passphrase)
+			if err := s.noteVault(v.Fingerprint(), "takes a keystore's key into the vault"); err != nil {
+				return err
+			}
 			address, err := v.ImportKeystore(raw, passphrase)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
@@ -94,16 +97,16 @@ up, unless --accept-risk=` + riskOnline + `.`,
 		Example: `  airlock-signer vault export-keystore 0x9858EfFD232B4033E47d90003D41EC34EcaEda94 -o key.json
   airlock-signer vault export-keystore "m/44'/60'/0'/0/7" -o key.json --accept-risk=` + riskExposes,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			var err error
 			o.name = args[0]
 			if o.risks, err = signer.ParseRisks(accepted, riskExposes, riskOnline); err != nil {
 				return err
 			}
-			if err := s.refuseOnline(o.risks); err != nil {
-				return err
+			if err = s.refuseOnline(o.risks); err == nil {
+				err = runVaultExport(s, o)
 			}
-			return runVaultExport(s, o)
+			return s.refuse(c.Context(), nil, err)
 		},
 	}
 	c.Flags().StringVarP(&o.out, "output", "o", "", "`file` to write")
@@ -136,6 +139,13 @@ func runVaultExport(s *Station, o exportOptions) error {
 		return err
 	}
 	defer clear(passphrase)
+	var risks []string
+	if !account.Path.Imported {
+		risks = append(risks, riskExposes)
+	}
+	if err := s.noteVault(account.Keys.Fingerprint(), fmt.Sprintf("lets out the key of %s (%s)", account.Address, account.Path), risks...); err != nil {
+		return err
+	}
 	file, err := account.Keys.ExportKeystore(account.Path, account.Address, passphrase, o.light)
 	if err != nil {
 		return err

@@ -40,6 +40,9 @@ already is refused.`,
 				return err
 			}
 			defer clear(mnemonic)
+			if err := s.noteVault(v.Fingerprint(), "takes a mnemonic into the vault"); err != nil {
+				return err
+			}
 			keys, err := v.AddMnemonic(mnemonic)
 			if errors.Is(err, vault.ErrDuplicate) {
 				err = wallet.WithHint(wallet.As(wallet.ErrRefused, "%w", err), "vault accounts lists what the vault has")

@@ -71,6 +71,9 @@ destroy them if it is known to somebody.`,
 			if err != nil {
 				return err
 			}
+			if err := s.noteVault(v.Fingerprint(), "changes the passphrase"); err != nil {
+				return err
+			}
 			if err := v.ChangePassphrase(passphrase, kdf); err != nil {
 				return err
 			}

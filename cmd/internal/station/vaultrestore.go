@@ -99,6 +99,9 @@ func runVaultRestore(ctx context.Context, s *Station, o restoreOptions) error {
 	if err := s.ensureRecord(ctx, true); err != nil {
 		return err
 	}
+	if err := s.noteVault(row.Fingerprint, "restored the vault"); err != nil {
+		return err
+	}
 	return s.Print(row, func(w io.Writer) {
 		fmt.Fprintf(w, "vault        %s\n", row.Path)
 		for _, fp := range row.Fingerprints {

@@ -38,6 +38,9 @@ its own, for an online home of its own: --fingerprint says which one.`,
 			if err != nil {
 				return err
 			}
+			if err := s.noteVault(keys.Fingerprint(), "lets out the watch file"); err != nil {
+				return err
+			}
 			if err := secretfile.Create(out, file); err != nil {
 				return err
 			}
