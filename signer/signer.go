@@ -9,9 +9,12 @@
 // transaction is derived again from its path, and so is the recipient of
 // every top-up and sweep, unless the policy pins it.
 //
-// The record (see Entry) refuses a second payload for a nonce and a second
-// nonce for a withdrawal. The same payload with other fees is the same
-// payment and may be signed again. It is kept in the station's own store.
+// The record refuses a second payload for a nonce, unless the item names exactly
+// what it takes the place of; a second nonce for a withdrawal; and whatever lies
+// below the nonces that it knows of. The same payload with other fees is the same
+// payment and may be signed again, also after something else took its place. The
+// record is kept in the station's own store, as one chain of entries (see Entry)
+// in which everything else that happens on the station is noted, too.
 //
 // What a batch cannot prove: that its withdrawals were ever asked for.
 // Comparing with a list that came another way is for that (see Requests).

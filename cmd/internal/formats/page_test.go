@@ -23,7 +23,7 @@ var required = []string{
 	"watch", "fingerprint", "addresses",
 	"batch", "digest", "sweep-batch", "sweep-digest",
 	"approval", "approved", "request", "requested", "signed-batch", "qr",
-	"vault", "share", "second-share", "keystore",
+	"vault", "share", "second-share", "audit-export", "keystore",
 	"policy", "policy-check", "config", "quarantine", "csv", "token-list",
 	"webhook-secret", "webhook", "verify",
 	"deposit-event", "withdrawal-event", "sweep-event",
