@@ -8,6 +8,7 @@ NPM_DONE     := $(NPM)/node_modules/.package-lock.json
 
 TEST_TIMEOUT := 20m
 SCHEDULES    := 1000
+MUTATIONS    := 20000
 SEED         := 1
 DIST         := dist
 PLATFORMS    := linux/amd64 linux/arm64
@@ -38,6 +39,11 @@ test: build
 .PHONY: schedules
 schedules:
 	cd scanner && AIRLOCK_SCHEDULES=$(SCHEDULES) AIRLOCK_SEED=$(SEED) go test -timeout $(TEST_TIMEOUT) -run '^TestSchedules$$'
+
+## mutations: random changes of every file that is trusted (MUTATIONS, SEED)
+.PHONY: mutations
+mutations:
+	cd cmd/internal/mutation && AIRLOCK_MUTATIONS=$(MUTATIONS) AIRLOCK_SEED=$(SEED) go test -timeout $(TEST_TIMEOUT) -run '^TestMutations$$'
 
 ## race: test everything under the race detector, which takes its time
 .PHONY: race

@@ -158,7 +158,7 @@ func Parse(raw []byte) (*Policy, error) {
 	if err := toml.NewDecoder(bytes.NewReader(raw)).DisallowUnknownFields().Decode(&f); err != nil {
 		return nil, readError(err)
 	}
-	if err := checkCase(raw); err != nil {
+	if err := checkKeys(raw); err != nil {
 		return nil, err
 	}
 	if f.Version != version {
@@ -191,9 +191,10 @@ func readError(err error) error {
 	return err
 }
 
-// checkCase refuses keys in upper case. The library takes them for ours, and
-// the same key in two cases for one, of which the last counts.
-func checkCase(raw []byte) error {
+// checkKeys refuses what the library takes for something else: keys in upper
+// case for ours, and the same key in two cases for one, of which the last counts;
+// a table for a list of one.
+func checkKeys(raw []byte) error {
 	var tree map[string]any
 	if err := toml.Unmarshal(raw, &tree); err != nil {
 		return readError(err)
@@ -211,6 +212,9 @@ func checkCase(raw []byte) error {
 			for k, e := range v {
 				if k != strings.ToLower(k) {
 					return fmt.Errorf("there is no key %q: keys are written in lower case", k)
+				}
+				if _, table := e.(map[string]any); table {
+					return fmt.Errorf("%s = a table: want a list of tables, as in [[%[1]s]]", k)
 				}
 				if err := walk(e); err != nil {
 					return err

@@ -195,9 +195,15 @@ func place(err error) (field, reason string) {
 	if errors.As(err, &semantic) {
 		var names []byte
 		for name := range semantic.JSONPointer.Tokens() {
+			if name == "" {
+				name = `""`
+			}
 			names = append(append(names, '.'), name...)
 		}
-		return string(bytes.TrimPrefix(names, []byte("."))), "unknown member or unexpected value"
+		if len(names) == 0 {
+			return "", "not a JSON object (byte 0)"
+		}
+		return fmt.Sprintf("%.120s", names[1:]), "unknown member or unexpected value"
 	}
 	return "", "not a vault"
 }

@@ -3,6 +3,7 @@ package batch
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/big"
 	"runtime"
@@ -31,7 +32,7 @@ func (s *Signed) check() error {
 		return err
 	}
 	if err := s.Batch.Check(); err != nil {
-		return err
+		return inSigned(err)
 	}
 	digest, err := s.Batch.Digest()
 	if err != nil {
@@ -114,6 +115,15 @@ func (s *Signed) verify(signer types.Signer, i, rung int, signed wallet.SignedRu
 		return signedFault(i, rung, "raw", "was signed by %s, not by %s", from, it.From)
 	}
 	return nil
+}
+
+// inSigned makes the place of an error that of the signed file.
+func inSigned(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		e.Field = "/batch" + e.Field
+	}
+	return err
 }
 
 func signedFault(i, rung int, field, problem string, args ...any) error {

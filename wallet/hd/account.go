@@ -49,6 +49,9 @@ type AccountKey struct {
 	point     btcec.JacobianPoint
 }
 
+// maxXpub is the length of 82 bytes in base58.
+const maxXpub = 112
+
 // ParseAccountKey reads the base58 form (xpub…) of a role's account key. It
 // refuses private keys, other networks' version bytes, a bad checksum, a
 // point off the curve, and any key that is not at depth 3 with the child
@@ -56,6 +59,10 @@ type AccountKey struct {
 func ParseAccountKey(role wallet.Role, xpub string) (*AccountKey, error) {
 	if role > wallet.TreasuryRole {
 		return nil, fmt.Errorf("role %s has no account key", role)
+	}
+	// Decoding takes time in the square of the length.
+	if len(xpub) > maxXpub {
+		return nil, fmt.Errorf("account key of %s: a length of %d characters, and an extended key has at most %d", role, len(xpub), maxXpub)
 	}
 	// A private key is looked for first, and no error below may repeat the
 	// text, since what was pasted could be one.

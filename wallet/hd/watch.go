@@ -125,16 +125,16 @@ type watchFile struct {
 }
 
 type watchAccount struct {
-	Role wallet.Role `json:"role"`
-	Path string      `json:"path"`
-	Xpub string      `json:"xpub"`
+	Role string `json:"role"` // as text, since a role that is missing is not the first one
+	Path string `json:"path"`
+	Xpub string `json:"xpub"`
 }
 
 // Encode writes the watch file: indented JSON that ends in a newline.
 func (w *Watch) Encode() ([]byte, error) {
 	f := watchFile{Format: WatchFormat, Version: WatchVersion, Fingerprint: w.Fingerprint()}
 	for _, a := range w.accounts {
-		f.Accounts = append(f.Accounts, watchAccount{Role: a.role, Path: wallet.AccountPath(a.role), Xpub: a.String()})
+		f.Accounts = append(f.Accounts, watchAccount{Role: a.role.String(), Path: wallet.AccountPath(a.role), Xpub: a.String()})
 	}
 	b, err := json.Marshal(f, jsontext.WithIndent("  "))
 	if err != nil {
@@ -143,18 +143,24 @@ func (w *Watch) Encode() ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
+// MaxWatchSize bounds a watch file, in bytes; it has about 1,100.
+const MaxWatchSize = 64 << 10
+
 // DecodeWatch reads a watch file. Unknown, repeated and differently-cased
 // members are refused, as are account keys that are missing, out of order or
 // not of their role, and a fingerprint that is not that of the keys. What it
 // cannot tell is whose keys they are: the caller compares Fingerprint with
 // the one read from the signing station's screen.
 func DecodeWatch(b []byte) (*Watch, error) {
+	if len(b) > MaxWatchSize {
+		return nil, fmt.Errorf("watch file: %d bytes: a watch file has at most %d", len(b), MaxWatchSize)
+	}
 	var f watchFile
 	if err := json.Unmarshal(b, &f, json.RejectUnknownMembers(true)); err != nil {
 		return nil, fmt.Errorf("watch file: %w", redact(err))
 	}
 	if f.Format != WatchFormat {
-		return nil, fmt.Errorf("watch file: format %q, want %q", f.Format, WatchFormat)
+		return nil, fmt.Errorf("watch file: format %.40q, want %q", f.Format, WatchFormat)
 	}
 	if f.Version != WatchVersion {
 		return nil, fmt.Errorf("watch file: version %d, this release reads version %d", f.Version, WatchVersion)
@@ -166,11 +172,11 @@ func DecodeWatch(b []byte) (*Watch, error) {
 	w := new(Watch)
 	for i, role := range roles {
 		a := f.Accounts[i]
-		if a.Role != role {
-			return nil, fmt.Errorf("watch file: accounts[%d] is of role %s, want %s", i, a.Role, role)
+		if a.Role != role.String() {
+			return nil, fmt.Errorf("watch file: accounts[%d] is of role %.40q, want %s", i, a.Role, role)
 		}
 		if want := wallet.AccountPath(role); a.Path != want {
-			return nil, fmt.Errorf("watch file: path of %s is %q, want %s", role, a.Path, want)
+			return nil, fmt.Errorf("watch file: path of %s is %.80q, want %s", role, a.Path, want)
 		}
 		key, err := ParseAccountKey(role, a.Xpub)
 		if err != nil {
@@ -193,7 +199,7 @@ func redact(err error) error {
 	}
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
-		return fmt.Errorf("unexpected value at %q (byte %d)", semantic.JSONPointer, semantic.ByteOffset)
+		return fmt.Errorf("unexpected value at %.120q (byte %d)", semantic.JSONPointer, semantic.ByteOffset)
 	}
 	return errors.New("not a watch file")
 }

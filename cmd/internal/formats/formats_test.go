@@ -513,6 +513,7 @@ func TestLimits(t *testing.T) {
 		{"gas_most", batch.MaxGas},
 		{"nonce_most", batch.MaxNonce},
 		{"decimals", wallet.MaxDecimals},
+		{"watch_size", hd.MaxWatchSize},
 		{"qr_message_size", ur.MaxMessage},
 		{"qr_parts", ur.MaxParts},
 		{"qr_file_size", ur.MaxFile},
