@@ -9,7 +9,8 @@ import (
 // time, and yields them in order. It stops after the first error. That each
 // block is the parent of the next is the caller's to check. As many are fetched
 // and held beyond the one that was yielded as the endpoints bear at the same
-// time, and at most Options.Most.
+// time, and at most Options.Most. What was fetched ahead when the caller stops is
+// given up and not waited for: a request of it may reach an endpoint afterwards.
 func (c *Client) Blocks(ctx context.Context, from, to uint64) iter.Seq2[*Block, error] {
 	return inOrder(ctx, from, to, c.window, c.Block)
 }
