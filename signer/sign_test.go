@@ -237,7 +237,10 @@ func TestRecord(t *testing.T) {
 			}
 			if test.rules == "" {
 				if err != nil {
-					t.Error(err)
+					t.Fatal(err)
+				}
+				if entries, _ := s.entries(t); len(entries) != 2 || entries[1].Rows != "" {
+					t.Errorf("what was signed before was recorded again: %+v", entries)
 				}
 				return
 			}
