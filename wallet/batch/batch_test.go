@@ -285,7 +285,7 @@ func TestParseRefuses(t *testing.T) {
 		"two values":             {file + file, "not valid JSON"},
 		"not JSON":               {"hello", "not valid JSON"},
 		"an array":               {"[]", "cannot be read"},
-		"null":                   {"null", "format"},
+		"null":                   {"null", "no JSON object"},
 		"duplicate key":          {replace(`"nonce": "7"`, `"nonce": "7", "nonce": "7"`), "stands twice"},
 		"other duplicate":        {replace(`"nonce": "7"`, `"nonce": "7", "nonce": "8"`), "stands twice"},
 		"escaped duplicate":      {replace(`"nonce": "7"`, `"nonce": "7", "\u006eonce": "8"`), "stands twice"},
@@ -831,6 +831,48 @@ func TestLongListsAreRefusedWhileReading(t *testing.T) {
 	}
 	runtime.ReadMemStats(&most)
 	if took := (most.TotalAlloc - least.TotalAlloc) >> 20; took > 400 { // the texts themselves are some 60
+		t.Errorf("reading took %d MiB", took)
+	}
+}
+
+// A reader that notices members which stand twice remembers every name, and
+// some readers take what is too deep upon themselves. Neither may be paid for a
+// file that is refused.
+func TestTheShapeIsRefusedFirst(t *testing.T) {
+	var names strings.Builder
+	for i := range 1 << 20 {
+		fmt.Fprintf(&names, `"%x":0,`, i)
+	}
+	many := "{" + names.String() + `"a":0}`
+	head := `{"format":"airlock-batch","version":"1",`
+	signed := `{"format":"airlock-signed-batch","version":"1",`
+	var least, most runtime.MemStats
+	runtime.ReadMemStats(&least)
+	for name, test := range map[string]struct{ file, say string }{
+		"names":           {head + many[1:], "members"},
+		"names before":    {many[:len(many)-1] + `,"format":"airlock-batch","version":"1"}`, "members"},
+		"in an address":   {head + `"items":[{"from":` + many + `}]}`, "(/items/0/from): has more than 32 members"},
+		"in a text":       {head + `"id":` + many + `}`, "(/id): has more than 32 members"},
+		"of a signed one": {signed + `"batch":{"items":[{"intent":{"amount":` + many + `}}]}}`, "members"},
+		"deep":            {head + `"items":` + strings.Repeat("[", 1<<20), "deep"},
+		"deep objects":    {head + `"items":` + strings.Repeat(`{"a":`, 1<<20), "deep"},
+	} {
+		var err error
+		if IsSigned([]byte(test.file)) {
+			t.Errorf("%s: taken for a signed batch", name)
+		}
+		if strings.HasPrefix(test.file, signed) {
+			_, err = ParseSigned([]byte(test.file))
+		} else {
+			_, err = Parse([]byte(test.file))
+		}
+		if !errors.Is(err, wallet.ErrRefused) || !strings.Contains(fmt.Sprint(err), test.say) {
+			t.Errorf("%s: error %.200v, want %q", name, err, test.say)
+		}
+	}
+	runtime.ReadMemStats(&most)
+	// The texts themselves are some 100.
+	if took := (most.TotalAlloc - least.TotalAlloc) >> 20; took > 250 {
 		t.Errorf("reading took %d MiB", took)
 	}
 }

@@ -48,10 +48,8 @@ func ParseSigned(file []byte) (*Signed, error) {
 // IsSigned reports whether a file says that it is a signed batch. It is for
 // choosing between Parse and ParseSigned, which both refuse the other's files.
 func IsSigned(file []byte) bool {
-	var head struct {
-		Format string `json:"format"`
-	}
-	return json.Unmarshal(file, &head) == nil && head.Format == SignedFormat
+	head, err := outline(file)
+	return err == nil && head.format == SignedFormat
 }
 
 // Encode writes the batch as people read it: indented JSON that ends in a
@@ -190,18 +188,15 @@ func parse(file []byte, limit int, format string, v any) error {
 	}
 	// The format comes first, so that a file of another kind is called that
 	// and not by its first unknown member.
-	var head struct {
-		Format  string         `json:"format"`
-		Version jsontext.Value `json:"version"`
+	head, err := outline(file)
+	if err != nil {
+		return withHint(err)
 	}
-	if err := json.Unmarshal(file, &head); err != nil {
-		return withHint(readError(err))
+	if head.format != format {
+		return refuse("file of format %.40q, want %s", head.format, format)
 	}
-	if head.Format != format {
-		return refuse("file of format %.40q, want %s", head.Format, format)
-	}
-	if got, err := text(head.Version); err != nil || got != fmt.Sprint(Version) {
-		return refuse("format version %.20q: this release reads version %d", head.Version, Version)
+	if head.version != fmt.Sprint(Version) {
+		return refuse("format version %.20q: this release reads version %d", head.version, Version)
 	}
 	if err := json.Unmarshal(file, v, options); err != nil {
 		return withHint(readError(err))
