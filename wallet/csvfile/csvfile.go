@@ -138,11 +138,16 @@ func invalidAt(data []byte) int {
 }
 
 // checkHeader refuses a header that does not name each column once. value is
-// the name that is wrong.
+// the name that is wrong. A first line that names no column is of some other
+// file, perhaps of a secret one, and is not repeated.
 func checkHeader(header []string, columns Columns) (value string, problem error) {
+	known := func(h string) bool { return slices.Contains(columns.Needed, h) || slices.Contains(columns.Optional, h) }
+	if !slices.ContainsFunc(header, known) {
+		return "", fmt.Errorf("the first line names none of the columns: want %s", columns)
+	}
 	seen := map[string]bool{}
 	for _, h := range header {
-		if !slices.Contains(columns.Needed, h) && !slices.Contains(columns.Optional, h) {
+		if !known(h) {
 			return h, fmt.Errorf("unknown column %.80q: want %s", h, columns)
 		}
 		if seen[h] {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image/png"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,6 +163,12 @@ func runShow(ctx context.Context, s *Station, o showOptions) error {
 func (s *Station) crossingOf(o showOptions) (*crossing, error) {
 	if o.erc4527 {
 		return s.requestOf(o)
+	}
+	// What is shown here, every camera sees: a name on a foreign medium must not
+	// lead to a file of this station.
+	if info, err := os.Lstat(o.file); err == nil && info.Mode().Type() == fs.ModeSymlink {
+		return nil, wallet.WithHint(wallet.As(wallet.ErrRefused, "%s is a link to another file, and everything that is shown can be filmed", cli.Clean(o.file)),
+			"name the file itself, if you know what is in it")
 	}
 	file, err := readFile(o.file, ur.MaxFile)
 	if err != nil {

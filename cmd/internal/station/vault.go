@@ -1,9 +1,7 @@
 package station
 
 import (
-	"errors"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -157,20 +155,4 @@ func twoLines(f hd.Fingerprint) string {
 	text := f.Grouped()
 	half := len(text) / 2
 	return text[:half] + "\n" + strings.Repeat(" ", 13) + text[half+1:]
-}
-
-// readFile reads a file of at most limit bytes.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, err
-	}
-	if int64(len(raw)) > limit {
-		return nil, wallet.As(wallet.ErrRefused, "%s: longer than %d bytes", path, limit)
-	}
-	return raw, nil
 }
