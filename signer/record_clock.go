@@ -16,22 +16,28 @@ const MaxClockJump = 72 * time.Hour
 type moment struct {
 	at     time.Time // never before the last entry
 	clock  time.Time
-	jumped bool // the clock is so far ahead that nobody believes it: at is that of the last entry
+	jumped bool // nobody believes the clock: at is that of the last entry
 	date   string
 }
 
 // momentOf decides what time it is. Time never runs backwards: a clock that was
 // set back reopens no window and no expired batch. It never leaps forward
 // either, unless somebody who gives the date says so: a clock set far ahead
-// would close every window. date is what somebody gave, or empty. It is pure.
+// would begin every window anew, and keep the station in the future. date is what somebody gave, or empty; if the clock
+// has another one, it is not believed at all. It is pure.
 func momentOf(clock time.Time, last link, date string) moment {
 	m := moment{at: clock, clock: clock}
 	switch {
+	case date != "" && !isDate(clock, date):
+		m.jumped = true
+		if last.sequence > 0 {
+			m.at = last.at
+		}
 	case last.sequence == 0:
 	case clock.Before(last.at):
 		m.at = last.at
 	case clock.Sub(last.at) <= MaxClockJump:
-	case !isDate(clock, date):
+	case date == "":
 		m.at, m.jumped = last.at, true
 	default:
 		m.date = date
@@ -67,11 +73,14 @@ func (s *Service) NeedsDate(ctx context.Context) (needed bool, last time.Time, e
 func clockRefusal(m moment, date string) Refusal {
 	r := Refusal{
 		Rule: RuleClock, Item: -1, Value: m.clock.UTC().Format(time.RFC3339),
-		Why:  fmt.Sprintf("is what the clock says, more than %d hours after the last entry of the signing record at %s", int(MaxClockJump.Hours()), m.at.UTC().Format(time.RFC3339)),
+		Why:  "is what the clock says",
 		Hint: "set the clock if it is wrong; if it is right, give today's date: at the terminal, or with --date YYYY-MM-DD",
 	}
+	if m.clock.Sub(m.at) > MaxClockJump {
+		r.Why += fmt.Sprintf(", more than %d hours after the last entry of the signing record at %s", int(MaxClockJump.Hours()), m.at.UTC().Format(time.RFC3339))
+	}
 	if date != "" {
-		r.Why += fmt.Sprintf(", and %q is not its date", date)
+		r.Why += fmt.Sprintf(", and %.40q is not its date", date)
 	}
 	return r
 }

@@ -86,8 +86,11 @@ func TestClock(t *testing.T) {
 	if back, noted := list[2], list[3]; !back.Clock.Equal(now.Add(-20*24*time.Hour)) || !noted.At.Equal(now) || noted.Clock.IsZero() {
 		t.Errorf("entries do not tell what the clock said: %+v, %+v", back, noted)
 	}
-	s.Date = ""
+	s.Date = "2026-03-05"
 	later := s.withdrawals(t, 3, 1)
 	later.ExpiresAt = b.ExpiresAt
+	_, err = s.Sign(t.Context(), later, s.vault, nil)
+	checkRefused(t, err, "clock") // also where no date was needed
+	s.Date = ""
 	s.sign(t, later)
 }
