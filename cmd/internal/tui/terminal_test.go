@@ -42,17 +42,17 @@ func TestMain(m *testing.M) {
 
 // terminal is a program in a real terminal, which tmux plays.
 type terminal struct {
-	t      *testing.T
+	t      testing.TB
 	socket string
 }
 
 // startTerminal starts a program in a terminal of 80 by 24.
-func startTerminal(t *testing.T, env []string, command ...string) *terminal {
+func startTerminal(t testing.TB, env []string, command ...string) *terminal {
 	t.Helper()
 	return startTerminalOf(t, 80, 24, env, command...)
 }
 
-func startTerminalOf(t *testing.T, width, height int, env []string, command ...string) *terminal {
+func startTerminalOf(t testing.TB, width, height int, env []string, command ...string) *terminal {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -282,7 +282,7 @@ func TestSignAsksAfterThePage(t *testing.T) {
 
 // signerHome is the signing station's program with a home of its own.
 type signerHome struct {
-	t                         *testing.T
+	t                         testing.TB
 	program, home, passphrase string
 }
 
@@ -302,7 +302,7 @@ max_per_transaction = "5"
 `
 )
 
-func newSigner(t *testing.T) *signerHome {
+func newSigner(t testing.TB) *signerHome {
 	t.Helper()
 	dir := t.TempDir()
 	st := &signerHome{t: t, program: filepath.Join(dir, "airlock-signer"), home: filepath.Join(dir, "home"), passphrase: filepath.Join(dir, "passphrase")}
@@ -370,7 +370,7 @@ func (st *signerHome) sign(b *batch.Batch) {
 	if err != nil {
 		st.t.Fatal(err)
 	}
-	st.run("sign", st.write(b), "-o", filepath.Join(st.home, "signed.json"), "--passphrase-file", st.passphrase,
+	st.run("sign", st.write(b), "-o", filepath.Join(st.home, b.ID[:1]+"-signed.json"), "--passphrase-file", st.passphrase,
 		"--expect", digest, "--accept-risk", "online-station")
 }
 
