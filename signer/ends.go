@@ -15,9 +15,9 @@ import (
 // paid often, and waits for somebody who compares the ends alone. Two addresses
 // look alike here if they agree in at least endDigits digits at both ends and
 // in likeDigits in all. People and wallets look at three to six digits at an
-// end; seven in all take 2^28 tries to make, and 10,000 recipients beside
-// 100,000 known addresses, none of them made for it, have about seven such
-// pairs, 100 recipients beside 1,000 none in a thousand batches.
+// end; such a pair takes some 2^27 tries to make, and 10,000 recipients beside
+// 100,000 known addresses have about seven by chance, 100 recipients beside 1,000
+// one in 1,400 batches.
 const (
 	endDigits  = 3 // hex digits, in any case
 	likeDigits = 7

@@ -54,7 +54,7 @@ var unlinked = []struct {
 	pkgs []string
 }{
 	{
-		who:  []string{"cmd/airlock-signer", "signer", "cmd/internal/cli", "cmd/internal/station", "cmd/internal/tui", "cmd/internal/qrcode"},
+		who:  []string{"cmd/airlock-signer", "signer", "cmd/internal/cli", "cmd/internal/station", "cmd/internal/review", "cmd/internal/tui", "cmd/internal/qrcode"},
 		pkgs: []string{"net/http", geth + "/rpc", geth + "/ethclient"},
 	},
 	{
@@ -70,6 +70,7 @@ var unimported = []struct {
 	pkgs []string
 }{
 	{"cmd/internal/tui", []string{"wallet/store", "wallet/chain"}},
+	{"cmd/internal/review", []string{"wallet/store", "wallet/chain"}},
 }
 
 // under tells whether path is dir or lies below it.

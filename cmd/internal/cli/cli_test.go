@@ -412,3 +412,28 @@ func TestShow(t *testing.T) {
 		t.Errorf("showed %q, printed %q and %q", shown.String(), out, stderr)
 	}
 }
+
+// Text in columns takes one column a character, whatever it is.
+func TestNarrow(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain é":        "plain é",
+		"e\u0301":        `e\u0301`,
+		"订单":             `\u8ba2\u5355`,
+		"a\u200db\u1160": `a\u200db\u1160`,
+		"\u202e\x1b[2J":  `\u202e\x1b[2J`,
+		"＄1":             `\uff041`,
+		"👍":              `\U0001f44d`,
+	} {
+		if got := Narrow(text); got != want {
+			t.Errorf("%q is written %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestDigestLines(t *testing.T) {
+	digest := "0123456789abcdeffedcba98765432100f1e2d3c4b5a69788796a5b4c3d2e1f0"
+	want := []string{"0123 4567 89ab cdef  fedc ba98 7654 3210", "0f1e 2d3c 4b5a 6978  8796 a5b4 c3d2 e1f0"}
+	if got := DigestLines(digest); !slices.Equal(got, want) {
+		t.Errorf("lines %q, want %q", got, want)
+	}
+}

@@ -164,7 +164,9 @@ func Clean(s string) string {
 // Narrow is Clean for text that stands in columns: characters that are not just
 // one column wide, such as combining marks and wide letters, are escaped too.
 func Narrow(s string) string {
-	narrow := func(r rune) bool { return r < 0x7f || ansi.StringWidth(string(r)) == 1 && !unicode.IsMark(r) }
+	narrow := func(r rune) bool {
+		return r < 0x7f || ansi.StringWidth(string(r)) == 1 && !unicode.In(r, unicode.M, unicode.Other_Default_Ignorable_Code_Point) && !isJamo(r)
+	}
 	s = Clean(s)
 	if !strings.ContainsFunc(s, func(r rune) bool { return !narrow(r) }) {
 		return s
@@ -179,6 +181,10 @@ func Narrow(s string) string {
 	}
 	return b.String()
 }
+
+// isJamo reports whether a character is a part of a Hangul syllable, which
+// terminals join to the one before.
+func isJamo(r rune) bool { return 0x1100 <= r && r <= 0x11ff }
 
 // DigestBlocks is a digest of 64 hexadecimal digits as people compare it: four
 // blocks of four groups of four digits. The first block is what signing asks for.
