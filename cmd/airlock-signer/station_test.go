@@ -160,7 +160,7 @@ func (m *machine) signs(in, out string) []string {
 }
 
 // newBatch writes the batch of docs/formats.md as if it had been built a moment
-// ago, changed as a test wants it.
+// ago, the first of its sender, changed as a test wants it.
 func (m *machine) newBatch(name string, change func(*batch.Batch)) {
 	m.Helper()
 	b, err := batch.Parse([]byte(example(m.T, "batch")))
@@ -169,6 +169,9 @@ func (m *machine) newBatch(name string, change func(*batch.Batch)) {
 	}
 	b.CreatedAt = time.Now().UTC().Truncate(time.Second).Add(-time.Minute)
 	b.ExpiresAt = b.CreatedAt.Add(48 * time.Hour)
+	for i := range b.Items {
+		b.Items[i].Nonce = uint64(i) // of a sender that never sent anything
+	}
 	if change != nil {
 		change(b)
 	}

@@ -27,17 +27,20 @@ func TestOnline(t *testing.T) {
 				"vault", "export-keystore", deposit, "-o", b.path("key"), "--light-kdf", "--accept-risk=exposes-role",
 				"--passphrase-file", b.path("pass"), "--keystore-passphrase-file", b.path("kpass"),
 			}
+			shares := []string{
+				"vault", "backup", "--shares", "2-of-3", "-o", b.path("shares"), "--accept-risk=shares-on-disk", "--passphrase-file", b.path("pass"),
+			}
 			accounts := []string{"vault", "accounts", "--passphrase-file", b.path("pass")}
 			if r := b.ok(accounts...); strings.Contains(r.err, set.says) {
 				t.Errorf("a station without a network is said to have one: %s", r.err)
 			}
 
 			set.now(b)
-			for _, args := range [][]string{sign, export} {
+			for _, args := range [][]string{sign, export, shares} {
 				b.fails(3, set.says, args...)
 				b.fails(3, "--accept-risk=online-station", args...)
 			}
-			for _, file := range []string{"signed.json", "key"} {
+			for _, file := range []string{"signed.json", "key", "shares"} {
 				if b.exists(file) {
 					t.Errorf("%s was written", file)
 				}
@@ -47,6 +50,7 @@ func TestOnline(t *testing.T) {
 			}
 			b.ok(append(sign, "--accept-risk=online-station")...)
 			b.ok(append(export, "--accept-risk=online-station")...)
+			b.ok(append(shares, "--accept-risk=online-station")...)
 
 			// A float is signed online, by whoever does not ask for more.
 			b.online = true

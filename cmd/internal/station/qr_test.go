@@ -27,7 +27,7 @@ func (b *bench) piped(in string, args ...string) result {
 	b.t.Helper()
 	env, out, errs := cli.Test(b.path("home"))
 	env.In = strings.NewReader(in)
-	code := cli.MainContext(b.t.Context(), New(env), env, args)
+	code := cli.MainContext(b.t.Context(), b.root(env), env, args)
 	return result{code, out.String(), errs.String()}
 }
 

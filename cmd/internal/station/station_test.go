@@ -20,6 +20,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/accounts/keystore"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/spf13/cobra"
 
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
 	"github.com/airlock-wallet/airlock/signer"
@@ -99,13 +100,11 @@ func (b *bench) read(name string) string {
 	return string(raw)
 }
 
-// typing runs a command at a terminal where the lines are typed.
-func (b *bench) typing(typed []string, args ...string) result {
-	b.t.Helper()
-	env, out, errs := cli.Test(b.path("home"), typed...)
-	env.Now = b.clock
+// root is the root command of a station that has the network and the halt of the
+// test.
+func (b *bench) root(env *cli.Env) *cobra.Command {
 	times := 0
-	root := (&Station{
+	return (&Station{
 		Env: env, Offline: !b.online,
 		Halted: func(context.Context) error { return b.halted },
 		Interfaces: func() ([]net.Interface, error) {
@@ -116,7 +115,14 @@ func (b *bench) typing(typed []string, args ...string) result {
 			return b.interfaces, b.blind
 		},
 	}).root()
-	code := cli.MainContext(b.t.Context(), root, env, args)
+}
+
+// typing runs a command at a terminal where the lines are typed.
+func (b *bench) typing(typed []string, args ...string) result {
+	b.t.Helper()
+	env, out, errs := cli.Test(b.path("home"), typed...)
+	env.Now = b.clock
+	code := cli.MainContext(b.t.Context(), b.root(env), env, args)
 	return result{code, out.String(), errs.String()}
 }
 

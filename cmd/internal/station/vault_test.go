@@ -28,7 +28,7 @@ func (b *bench) atTerminal(typed []string, args ...string) (result, string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	code := cli.MainContext(b.t.Context(), New(env), env, args)
+	code := cli.MainContext(b.t.Context(), b.root(env), env, args)
 	return result{code, out.String(), errs.String()}, terminal.(fmt.Stringer).String()
 }
 

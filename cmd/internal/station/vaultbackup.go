@@ -69,18 +69,23 @@ SLIP-39 shares for a seed derive other addresses from them. They do not restore
 imported keys, the signing record or the policy: back up these as files.
 
 With --shares, -o DIR writes the shares into files, which wants
---accept-risk=` + riskShares + `: who reads the folder has the funds.`,
+--accept-risk=` + riskShares + `: who reads the folder has the funds. airlock-signer
+gives out no share while a network interface other than loopback is up, unless
+--accept-risk=` + riskOnline + `.`,
 		Example: `  airlock-signer vault backup -o /media/usb/vault-copy.json
   airlock-signer vault backup -o copy.json --own-passphrase
   airlock-signer vault backup --shares 3-of-5
   airlock-signer vault backup --shares 2-of-3 -o /media/usb/shares --accept-risk=` + riskShares,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
-			if o.risks, err = signer.ParseRisks(accepted, riskShares); err != nil {
+			if o.risks, err = signer.ParseRisks(accepted, riskShares, riskOnline); err != nil {
 				return err
 			}
 			if o.shares != "" {
-				return s.refuse(c.Context(), nil, runVaultShares(s, o))
+				if err = s.refuseOnline(o.risks); err == nil {
+					err = runVaultShares(s, o)
+				}
+				return s.refuse(c.Context(), nil, err)
 			}
 			return runVaultCopy(s, o)
 		},
@@ -91,7 +96,7 @@ With --shares, -o DIR writes the shares into files, which wants
 	c.Flags().StringVar(&o.newPassphrase, backupPassphraseFlag, "", "encrypt the copy with the passphrase in this `file`")
 	c.Flags().BoolVar(&o.light, "light-kdf", false, "derive the copy's own key cheaply; for tests only")
 	fingerprintFlag(c, &o.fingerprint)
-	riskFlag(c, &accepted, riskShares)
+	riskFlag(c, &accepted, riskShares, riskOnline)
 	passphraseFlag(c, &o.passphraseFile)
 	c.MarkFlagsOneRequired("output", "shares")
 	for _, flag := range []string{"own-passphrase", backupPassphraseFlag, "light-kdf"} {

@@ -77,6 +77,7 @@ Shares restore no imported keys. Neither kind restores the signing record: put
 }
 
 func runVaultRestore(ctx context.Context, s *Station, o restoreOptions) error {
+	s.warnOnline()
 	if _, err := os.Lstat(s.Path(VaultFile)); err == nil {
 		return wallet.WithHint(fmt.Errorf("there is %s already", s.Path(VaultFile)), "a home has one vault for ever; --home names another home")
 	}

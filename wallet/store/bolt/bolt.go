@@ -119,11 +119,21 @@ func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 }
 
 func (db *DB) with(ctx context.Context, readOnly bool, fn func(*bbolt.DB) error) error {
-	b, err := db.open(ctx, readOnly)
+	var b *bbolt.DB
+	_, err := db.guard(func() (err error) {
+		b, err = db.open(ctx, readOnly)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	return errors.Join(fn(b), b.Close())
+	damaged, err := db.guard(func() error { return fn(b) })
+	if damaged {
+		// Its transaction may not have come to an end, for which closing waits.
+		go func() { _, _ = db.guard(b.Close) }()
+		return err
+	}
+	return errors.Join(err, b.Close())
 }
 
 func (db *DB) open(ctx context.Context, readOnly bool) (*bbolt.DB, error) {
