@@ -27,7 +27,7 @@ type claim struct{ format, version string }
 func outline(file []byte) (c claim, err error) {
 	d := jsontext.NewDecoder(bytes.NewBuffer(file), jsontext.AllowDuplicateNames(true))
 	if k := d.PeekKind(); k != '{' && k != 0 { // 0 is an error that is told below
-		return c, &Error{Item: -1, Problem: "cannot be read: it is no JSON object"}
+		return c, &Error{Item: -1, Problem: fmt.Sprintf("cannot be read: no JSON object (byte %d)", d.InputOffset())}
 	}
 	name := ""
 	for {
@@ -36,7 +36,7 @@ func outline(file []byte) (c claim, err error) {
 			return c, nil
 		}
 		if errors.Is(err, io.EOF) {
-			return c, &Error{Item: -1, Problem: "the file ends too early"}
+			return c, &Error{Item: -1, Problem: "the file ends too early (byte 0)"}
 		}
 		if err != nil {
 			return c, readError(err)
@@ -51,9 +51,9 @@ func outline(file []byte) (c claim, err error) {
 		case depth != 1 || kind != '{':
 		case length%2 == 1:
 			name = token.String()
-		case token.Kind() == '"' && name == "format":
+		case token.Kind() == '"' && name == "format" && c.format == "":
 			c.format = token.String()
-		case token.Kind() == '"' && name == "version":
+		case token.Kind() == '"' && name == "version" && c.version == "":
 			c.version = token.String()
 		}
 	}
@@ -61,5 +61,5 @@ func outline(file []byte) (c claim, err error) {
 
 func tooMuch(d *jsontext.Decoder, problem string) error {
 	place := d.StackPointer().Parent()
-	return &Error{Item: itemOf(place), Field: string(place), Problem: problem}
+	return &Error{Item: itemOf(place), Field: string(place), Problem: fmt.Sprintf("%s (byte %d)", problem, d.InputOffset())}
 }
