@@ -2,10 +2,12 @@ package signer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -79,4 +81,30 @@ func TestWalk(t *testing.T) {
 			rt.Fatalf("walked along %q, want %q", got, want)
 		}
 	})
+}
+
+// A chain that is whole in itself but in which time runs backwards was not
+// written by a station.
+func TestEntriesRunForwards(t *testing.T) {
+	db, err := bolt.Create(t.Context(), filepath.Join(t.TempDir(), RecordFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for n, at := range []time.Time{noon, noon, noon.Add(-time.Second)} {
+		if err := db.Update(t.Context(), func(tx store.Tx) error {
+			last, err := lastLink(tx)
+			if err == nil {
+				_, err = last.append(tx, &Entry{Kind: KindUnlock, At: at}, nil)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Verify(t.Context(), db, "")
+		var broken *Broken
+		if errors.As(err, &broken) != (n == 2) || n == 2 && broken.Entry != 3 {
+			t.Errorf("after %d entries, Verify = %v", n+1, err)
+		}
+	}
 }

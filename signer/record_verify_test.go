@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,6 +125,16 @@ func TestVerifyFindsEveryChange(t *testing.T) {
 		if another := bytes.Clone(k); !bytes.HasPrefix(k, []byte("sign.last")) {
 			another[len(another)-9]++
 			try("another "+name, another, values[i])
+		}
+	}
+	for i, k := range keys {
+		if !bytes.HasPrefix(k, []byte("sign.slot")) {
+			continue
+		}
+		for _, entry := range []byte{0, 1, 99} { // none, one without rows, one to come
+			of := bytes.Clone(k)
+			of[len(of)-1] = entry
+			try(fmt.Sprintf("a row said to be of entry %d", entry), of, values[i])
 		}
 	}
 	try("another table", []byte("sign.more\x00"), []byte{})

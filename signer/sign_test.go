@@ -380,6 +380,9 @@ func TestRecordRestored(t *testing.T) {
 	if _, err := s.Sign(t.Context(), b, s.vault, risks); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := s.Sign(t.Context(), b, s.vault, nil); err != nil {
+		t.Errorf("the same again, with nothing accepted: %v", err)
+	}
 	entries, _ := s.entries(t)
 	if got := entries[len(entries)-1].Risks; len(got) != 1 || got[0] != signer.RiskRecordRestored {
 		t.Errorf("the entry tells of the risks %q", got)
