@@ -183,24 +183,28 @@ func (p *plan) slot(i int) wallet.Slot {
 // verdict is what the record says to a batch.
 type verdict struct {
 	refusals []Refusal
-	risks    []string // that were accepted, and without which it would be refused
+	risks    []string  // that were accepted, and without which it would be refused
+	accepted []Refusal // what it would be refused for without them
 	low      map[common.Address]uint64
 }
 
 // judge holds a batch against what the record knows of it. It is pure.
 func (p *plan) judge(m *memory, accepted Risks) verdict {
 	v := verdict{low: map[common.Address]uint64{}}
-	needs := func(risk string) bool {
-		if accepted[risk] && !slices.Contains(v.risks, risk) {
+	unless := func(risk string, r Refusal) {
+		if !accepted[risk] {
+			v.refusals = append(v.refusals, r)
+			return
+		}
+		if v.accepted = append(v.accepted, r); !slices.Contains(v.risks, risk) {
 			v.risks = append(v.risks, risk)
 		}
-		return accepted[risk]
 	}
 	if m.foreign != "" {
 		v.refusals = append(v.refusals, foreignRefusal(p.b, m.foreign))
 	}
-	if m.behind && !needs(recordRestored) {
-		v.refusals = append(v.refusals, behindRefusal(p.b))
+	if m.behind {
+		unless(recordRestored, behindRefusal(p.b))
 	}
 	begins := map[common.Address]bool{}
 	for i := range p.b.Items {
@@ -218,13 +222,15 @@ func (p *plan) judge(m *memory, accepted Risks) verdict {
 			}
 		case !known && !begins[it.From]:
 			begins[it.From] = true
-			if it.Nonce > 0 && !needs(recordRestored) {
-				v.refusals = append(v.refusals, unknownSenderRefusal(i, it))
+			if it.Nonce > 0 {
+				unless(recordRestored, unknownSenderRefusal(i, it))
 			}
 		}
 		switch {
-		case f.changed && (slotRefusal == nil || len(f.others) > 0), len(f.others) > 0 && !f.paid && !needs(secondNonce):
+		case f.changed && (slotRefusal == nil || len(f.others) > 0):
 			v.refusals = append(v.refusals, p.withdrawalRefusal(i, f))
+		case len(f.others) > 0 && !f.paid:
+			unless(secondNonce, p.withdrawalRefusal(i, f))
 		}
 	}
 	return v

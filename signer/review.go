@@ -20,6 +20,7 @@ const (
 	WarnMissing   = "missing"   // nonces that this station knows nothing of
 	WarnUnpinned  = "unpinned"  // an asset whose display rests on the online station's word
 	WarnElsewhere = "elsewhere" // a signed batch that this station's record does not have
+	WarnAccepted  = "accepted"  // what would be refused without a risk that somebody accepted
 )
 
 // Review reports on a batch that was read, or on one that was signed: then
@@ -81,7 +82,28 @@ func (s *Service) Review(ctx context.Context, b *batch.Batch, signed *batch.Sign
 	r.Approvals.Needed, r.Approvals.Why, r.Approvals.Others = need.Count, need.Why, need.Others
 	r.Policy.Leaves = s.Policy.Leaves(b, seen.Context)
 	r.Refuse(seen.Refusals...)
+	r.warnAccepted(seen.Accepted)
 	return r, nil
+}
+
+// warnAccepted tells of all that only an accepted risk lets pass: one warning
+// for each that is about the batch, and one for those about items.
+func (r *Report) warnAccepted(list []Refusal) {
+	var items []batch.Remark
+	for _, a := range list {
+		if words := a.Value + " " + a.Why; a.Item < 0 {
+			r.Warn(batch.Warning{Rule: WarnAccepted, Text: "a risk was accepted: " + words})
+		} else {
+			items = append(items, batch.Remark{Item: a.Item, Text: "a risk was accepted: " + words})
+		}
+	}
+	switch n := len(items); n {
+	case 0:
+	case 1:
+		r.Warn(batch.Warning{Rule: WarnAccepted, Text: "an item is signed only because a risk was accepted", Items: items})
+	default:
+		r.Warn(batch.Warning{Rule: WarnAccepted, Text: fmt.Sprintf("%d items are signed only because a risk was accepted", n), Items: items})
+	}
 }
 
 // ask looks the batch up in the record.

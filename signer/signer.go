@@ -114,6 +114,10 @@ type Inspection struct {
 	// Refusals are all the reasons why the batch would not be signed, in the
 	// order of the batch.
 	Refusals []Refusal
+	// Accepted are what would be more of them, but for the risks that were
+	// accepted by name. A risk is accepted for a whole batch, whatever is in it,
+	// so whoever accepted it must see what it lets pass.
+	Accepted []Refusal
 }
 
 // Inspect holds a batch against clock, vault, policy and record. The error is
@@ -180,7 +184,7 @@ func (s *Service) inspect(tx store.Tx, p *plan, endorsed *Endorsements, vault hd
 	seen.Refusals = append(seen.Refusals, endorsed.refusals()...)
 	if !seen.Signed {
 		c.verdict = p.judge(&c.memory, risks)
-		seen.Refusals = append(seen.Refusals, c.verdict.refusals...)
+		seen.Refusals, seen.Accepted = append(seen.Refusals, c.verdict.refusals...), c.verdict.accepted
 	}
 	return &seen, &c, nil
 }

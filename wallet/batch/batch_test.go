@@ -754,11 +754,20 @@ func TestSummarizeWarnsOfLookalikes(t *testing.T) {
 			treasury.Items[i].RecipientPath = "m/44'/60'/3'/0/1999999999"
 		}
 	}
+	thousand := withdrawals() // 1 000
+	thousand.Assets[1].Symbol = "000"
+	move := rebalances()
+	move.Items[1].RecipientPath = "m/44'/60'/3'/0/1999999999"
+	instead := withdrawals()
+	instead.Items[1].Replaces = wallet.IntentName{Kind: wallet.IntentWithdrawal, ID: "w-0"}
 	for want, b := range map[string]*Batch{
-		"can look like others [1: its id has characters beyond ASCII":                                 ids,
-		"part of an amount, and 1 more like it":                                                       symbols,
-		"0x0000000000000000000000000000000000000002, and 48 more like it":                             same,
-		"[2: goes to the treasury address m/44'/60'/3'/0/1999999999, which is not the vault's first]": treasury,
+		"the symbol 000 of": thousand,
+		"[1: goes to the treasury address m/44'/60'/3'/0/1999999999, which is not the vault's first]":                 move,
+		`replaces: 1 item takes the place of another payment that was signed [1: takes the place of withdrawal "w-0"`: instead,
+		"can look like others [1: its id has characters beyond ASCII":                                                 ids,
+		"part of an amount, and 1 more like it":                                                                       symbols,
+		"0x0000000000000000000000000000000000000002, and 48 more like it":                                             same,
+		"[2: goes to the treasury address m/44'/60'/3'/0/1999999999, which is not the vault's first]":                 treasury,
 	} {
 		list := Summarize(b).Warnings
 		if len(list) > 2 || !strings.Contains(allOf(list), want) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -97,7 +98,8 @@ const (
 	WarnSymbol   = "symbol"   // a symbol that can be taken for something else
 	WarnID       = "id"       // an id that can be taken for another
 	WarnDoubled  = "doubled"  // the same amount to the same recipient again
-	WarnTreasury = "treasury" // a sweep to another than the vault's first treasury address
+	WarnTreasury = "treasury" // to another than the vault's first treasury address
+	WarnReplaces = "replaces" // something else than a cancel in place of what was signed
 	WarnGap      = "gap"      // nonces between those of the batch
 	WarnOutside  = "outside"  // signed by other means than airlock
 )
@@ -195,9 +197,12 @@ func SummarizeSigned(signed *Signed) Summary {
 	return s
 }
 
-// firstTreasury is where sweeps go unless somebody means otherwise: value at
+// firstTreasury is where sweeps and rebalances go unless somebody means otherwise: value at
 // another of two billion indices is the vault's, and hard to find again.
-var firstTreasury = wallet.Path{Role: wallet.TreasuryRole}.String()
+var (
+	firstTreasury = wallet.Path{Role: wallet.TreasuryRole}.String()
+	anyTreasury   = strings.TrimSuffix(firstTreasury, "0")
+)
 
 // warnings names what the rules allow and a reviewer should look at twice.
 func warnings(b *Batch, s *Summary) []Warning {
@@ -209,7 +214,7 @@ func warnings(b *Batch, s *Summary) []Warning {
 			list = append(list, Warning{rule, count(len(items), one, many), items})
 		}
 	}
-	var foreign, doubled, elsewhere []Remark
+	var foreign, doubled, elsewhere, replaces []Remark
 	// One recipient's many payments are usual; the same amount to it twice
 	// is what a doubled request looks like.
 	type payment struct {
@@ -219,6 +224,9 @@ func warnings(b *Batch, s *Summary) []Warning {
 	}
 	first := map[payment]int{}
 	for _, r := range s.Rows {
+		if r.Replaces != (wallet.IntentName{}) && r.Kind != wallet.IntentCancel {
+			replaces = append(replaces, Remark{r.Position, fmt.Sprintf("takes the place of %s %q: whom that was to pay is not paid by it", r.Replaces.Kind, r.Replaces.ID)})
+		}
 		switch r.Kind {
 		case wallet.IntentWithdrawal:
 			if !isASCII(r.ID) {
@@ -230,15 +238,16 @@ func warnings(b *Batch, s *Summary) []Warning {
 			} else {
 				first[p] = r.Position
 			}
-		case wallet.IntentSweep:
-			if r.RecipientPath != "" && r.RecipientPath != firstTreasury {
+		case wallet.IntentSweep, wallet.IntentRebalance:
+			if strings.HasPrefix(r.RecipientPath, anyTreasury) && r.RecipientPath != firstTreasury {
 				elsewhere = append(elsewhere, Remark{r.Position, fmt.Sprintf("goes to the treasury address %s, which is not the vault's first", r.RecipientPath)})
 			}
 		}
 	}
 	add(WarnID, "id has characters beyond ASCII, which can look like others", "ids have characters beyond ASCII, which can look like others", foreign)
 	add(WarnDoubled, "withdrawal pays the same amount to the same recipient as another", "withdrawals pay the same amount to the same recipient as another", doubled)
-	add(WarnTreasury, "sweep goes to a treasury address that is not the vault's first", "sweeps go to a treasury address that is not the vault's first", elsewhere)
+	add(WarnTreasury, "item goes to a treasury address that is not the vault's first", "items go to a treasury address that is not the vault's first", elsewhere)
+	add(WarnReplaces, "item takes the place of another payment that was signed", "items take the place of other payments that were signed", replaces)
 	gaps := 0
 	for _, sender := range s.Senders {
 		if sender.Last-sender.First >= uint64(sender.Items) {
@@ -265,7 +274,7 @@ func symbolWarnings(b *Batch) (list []Warning) {
 		} else {
 			first[a.Symbol] = a.Asset
 		}
-		if !isASCII(a.Symbol) || strings.ContainsAny(a.Symbol, " ,") || a.Symbol[0] == '.' {
+		if !isASCII(a.Symbol) || strings.ContainsAny(a.Symbol, " ,") || a.Symbol[0] == '.' || !strings.ContainsFunc(a.Symbol, unicode.IsLetter) {
 			if odd++; odd == 1 {
 				oddOne = fmt.Sprintf("the symbol %s of %s has characters", a.Symbol, a.Asset)
 			}

@@ -155,6 +155,9 @@ func signBatch(ctx context.Context, s *Station, b *batch.Batch, o signOptions) e
 	if err := service.Check(ctx, b, fingerprint, o.risks); err != nil {
 		return err
 	}
+	if err := s.tellAccepted(ctx, service, b, fingerprint, o.risks); err != nil {
+		return err
+	}
 	if o.requests != "" {
 		if err := s.compareRequests(o.requests, b, p); err != nil {
 			return err
@@ -230,6 +233,27 @@ func (s *Station) compareRequests(path string, b *batch.Batch, p *policy.Policy)
 		return err
 	}
 	s.Note("all %d withdrawals are in %s as the batch pays them; %d of its requests are not in this batch", len(b.Items), path, left)
+	return nil
+}
+
+// tellAccepted tells what only an accepted risk lets pass. It may be more than
+// what was told when the risk was not accepted yet: the file can be another.
+func (s *Station) tellAccepted(ctx context.Context, service *signer.Service, b *batch.Batch, vault hd.Fingerprint, risks signer.Risks) error {
+	if len(risks) == 0 {
+		return nil
+	}
+	seen, err := service.Inspect(ctx, b, vault, risks)
+	if err != nil {
+		return err
+	}
+	const most = 20 // the review has them all
+	for i, r := range seen.Accepted {
+		if i == most {
+			s.Note("and %d more that an accepted risk lets pass", len(seen.Accepted)-i)
+			break
+		}
+		s.Note("an accepted risk lets pass: %s", r)
+	}
 	return nil
 }
 
