@@ -242,8 +242,6 @@ func readError(err error) error {
 			e.Problem = "a member that the format does not have"
 		case semantic.Err != nil:
 			e.Problem = semantic.Err.Error()
-		case semantic.JSONPointer == "":
-			e.Problem = "cannot be read: the file is no JSON object (byte 0)"
 		}
 		return e
 	}
