@@ -164,3 +164,35 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 }
+
+// scanned is a grey progressive JPEG of side by side pixels: one scan of nothing,
+// then so many that each say in a few bytes that all its blocks end.
+func scanned(side, scans int) []byte {
+	blocks := (side + 7) / 8 * ((side + 7) / 8)
+	segment := func(marker byte, parts ...[]byte) []byte {
+		body := bytes.Join(parts, nil)
+		return append(binary.BigEndian.AppendUint16([]byte{0xff, marker}, uint16(2+len(body))), body...)
+	}
+	oneCode := func(class, value byte) []byte { // of one bit
+		return segment(0xc4, []byte{class, 1}, make([]byte, 15), []byte{value})
+	}
+	size := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16([]byte{8}, uint16(side)), uint16(side))
+	file := bytes.Join([][]byte{
+		{0xff, 0xd8}, segment(0xdb, make([]byte, 1), bytes.Repeat([]byte{1}, 64)), segment(0xc2, size, []byte{1, 1, 0x11, 0}),
+		oneCode(0, 0), oneCode(0x10, 0xe0), // a run of 2^14 blocks, and a number of 14 bits more
+		segment(0xda, []byte{1, 1, 0, 0, 0, 0}), make([]byte, blocks/8+8),
+	}, nil)
+	scan := append(segment(0xda, []byte{1, 1, 0, 1, 63, 0}), make([]byte, 15*(blocks>>14+2)/8+4)...)
+	return append(append(file, bytes.Repeat(scan, scans)...), 0xff, 0xd9)
+}
+
+// A JPEG of a hundred kilobytes can have its decoder go a thousand times through
+// all the pixels that an image may have, and one as long as may be for hours.
+func TestReadRefusesManyScans(t *testing.T) {
+	if _, err := Read(scanned(64, 10)); !errors.Is(err, ErrNoCode) {
+		t.Errorf("ten scans: %v, want an image that is decoded", err)
+	}
+	if _, err := Read(scanned(64, maxScans)); err == nil || !strings.Contains(err.Error(), "JPEG image of 101 scans is too complicated") {
+		t.Errorf("%d scans and one: %v", maxScans, err)
+	}
+}

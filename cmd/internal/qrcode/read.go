@@ -16,7 +16,12 @@ import (
 const (
 	MaxImageSize = 32 << 20 // bytes of the file
 	maxPixels    = 32 << 20
+	maxScans     = 100 // of a progressive JPEG; cameras and programs make some ten
 )
+
+// startOfScan is a marker that never stands in a scan itself (ISO/IEC 10918-1,
+// B.1.1.5).
+var startOfScan = []byte{0xff, 0xda}
 
 // ErrNoCode says that there is no QR code in an image that can be read.
 var ErrNoCode = errors.New("no QR code can be read in it")
@@ -24,12 +29,17 @@ var ErrNoCode = errors.New("no QR code can be read in it")
 // Read is the text of the QR code in a PNG or JPEG file, dark on light or the
 // other way round. The error wraps ErrNoCode if the image has none.
 func Read(file []byte) (text string, err error) {
-	config, _, err := image.DecodeConfig(bytes.NewReader(file))
+	config, format, err := image.DecodeConfig(bytes.NewReader(file))
 	if err != nil {
 		return "", fmt.Errorf("not a PNG or JPEG image: %w", err)
 	}
 	if config.Width <= 0 || config.Height <= 0 || config.Width > maxPixels/config.Height {
 		return "", fmt.Errorf("an image of %d by %d pixels is too big", config.Width, config.Height)
+	}
+	// Each scan goes through all pixels and can take as few bytes as fit on a
+	// line: as many as fit in a file take hours.
+	if n := bytes.Count(file, startOfScan); format == "jpeg" && n > maxScans {
+		return "", fmt.Errorf("a JPEG image of %d scans is too complicated", n)
 	}
 	img, _, err := image.Decode(bytes.NewReader(file))
 	if err != nil {
