@@ -1,6 +1,8 @@
 package signer
 
 import (
+	"time"
+
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/signer/policy"
@@ -22,6 +24,10 @@ type Report struct {
 	Refusals []Refusal
 	// Unknown says what could not be looked at here, a sentence each.
 	Unknown []string
+
+	// Now is what this station takes for the time, by which it counts its limits;
+	// zero where it could not sign.
+	Now time.Time
 
 	Here      string          // fingerprint of the vault at this station, in hex; empty where there is none
 	Policy    *PolicyReport   // nil where there is none

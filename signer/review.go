@@ -78,6 +78,7 @@ func (s *Service) Review(ctx context.Context, b *batch.Batch, signed *batch.Sign
 	if err != nil {
 		return nil, err
 	}
+	r.Now = seen.Context.Now
 	need := s.Policy.Needs(b, seen.Context)
 	r.Approvals.Needed, r.Approvals.Why, r.Approvals.Others = need.Count, need.Why, need.Others
 	r.Policy.Leaves = s.Policy.Leaves(b, seen.Context)

@@ -178,9 +178,13 @@ func scanned(side, scans int) []byte {
 	}
 	size := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16([]byte{8}, uint16(side)), uint16(side))
 	file := bytes.Join([][]byte{
-		{0xff, 0xd8}, segment(0xdb, make([]byte, 1), bytes.Repeat([]byte{1}, 64)), segment(0xc2, size, []byte{1, 1, 0x11, 0}),
-		oneCode(0, 0), oneCode(0x10, 0xe0), // a run of 2^14 blocks, and a number of 14 bits more
-		segment(0xda, []byte{1, 1, 0, 0, 0, 0}), make([]byte, blocks/8+8),
+		{0xff, 0xd8},
+		segment(0xdb, make([]byte, 1), bytes.Repeat([]byte{1}, 64)),
+		segment(0xc2, size, []byte{1, 1, 0x11, 0}),
+		oneCode(0, 0),
+		oneCode(0x10, 0xe0), // a run of 2^14 blocks, and a number of 14 bits more
+		segment(0xda, []byte{1, 1, 0, 0, 0, 0}),
+		make([]byte, blocks/8+8),
 	}, nil)
 	scan := append(segment(0xda, []byte{1, 1, 0, 1, 63, 0}), make([]byte, 15*(blocks>>14+2)/8+4)...)
 	return append(append(file, bytes.Repeat(scan, scans)...), 0xff, 0xd9)

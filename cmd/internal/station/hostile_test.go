@@ -37,6 +37,10 @@ func TestAcceptedRisksAreTold(t *testing.T) {
 		t.Errorf("exit code %d, %q; the terminal showed %q", code, errs, shown.String())
 	}
 
+	if say := "At this station it is 2026-03-01 12:00 UTC"; !strings.Contains(shown.String(), say) {
+		t.Errorf("the terminal showed %q, and not %q", shown.String(), say)
+	}
+
 	digest = b.batch("batch.json", 7, func(u *batch.Batch) {
 		u.ID = strings.Repeat("7", 32)
 		u.Items[0].Intent.ID, u.Items[1].Intent.ID = "w-0", "w-1"

@@ -302,7 +302,11 @@ func (s *Station) confirm(ctx context.Context, service *signer.Service, b *batch
 	if err := s.note(ctx, signer.Note{Kind: signer.KindReview, Batch: b, What: "to sign it"}); err != nil {
 		return err
 	}
-	return s.confirmDigest(ctx, report, fmt.Sprintf("Type the first %d characters of the digest (its first four groups), as the other station shows it, to sign %d items", digestDigits, len(b.Items)), o.plain)
+	// Who signs is the last who can see that somebody set the clock ahead, and
+	// with it past what was signed today.
+	question := fmt.Sprintf("At this station it is %s: its limits count by that.\nType the first %d characters of the digest (its first four groups), as the other station shows it, to sign %d items",
+		report.Now.UTC().Format("2006-01-02 15:04 UTC"), digestDigits, len(b.Items))
+	return s.confirmDigest(ctx, report, question, o.plain)
 }
 
 // confirmDigest shows a review and has the beginning of the digest typed.
