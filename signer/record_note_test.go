@@ -16,7 +16,7 @@ func TestNote(t *testing.T) {
 	for _, n := range []signer.Note{
 		{Kind: signer.KindUnlock, Vault: b.Vault},
 		{Kind: signer.KindReview, Batch: b},
-		signer.RefusalNote(b, signer.CheckDigest(b, "00")),
+		signer.RefusalNote(b, signer.CheckDigest(b, strings.Repeat("0", 64))),
 		{Kind: signer.KindVault, What: strings.Repeat("ä", 600) + "\xff", Risks: []string{"exposes-role"}},
 	} {
 		if err := s.Note(t.Context(), n); err != nil {

@@ -2,6 +2,7 @@ package signer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/airlock-wallet/airlock/wallet"
@@ -79,16 +80,38 @@ func (e *Refused) Error() string {
 // Unwrap puts the error in the class of refusals.
 func (e *Refused) Unwrap() error { return wallet.ErrRefused }
 
-// refused makes the error, with the first way out there is.
+// policyWayOut tells what an operator can do about a key of the policy that
+// forbids something.
+func policyWayOut(key string) string {
+	switch key {
+	case "approvals":
+		return "its approvers add theirs to the file (approve); policy check says whose are still missing"
+	case "requests_signed":
+		return "have its requester sign it (airlock withdraw typed-data, withdraw endorse), and build it again"
+	case "recipients_delay":
+		return "sign it when the recipient counts; until then somebody can read the policy again and take out whom nobody knows"
+	case "max_age":
+		return "check this station's clock; if it is right, discard the batch and build it again"
+	case "max_per_recipient", "max_per_day", "max_per_week":
+		return "policy check says what is left; sign it when enough of what was signed before is past that time, or discard it and build a smaller one"
+	}
+	return "policy check explains the policy; what it forbids is signed nowhere: discard the batch, and reject or build anew what is in it"
+}
+
+// refused makes the error, with every way out once, in the order of the
+// refusals that are told.
 func refused(list ...Refusal) error {
 	if len(list) == 0 {
 		return nil
 	}
-	var err error = &Refused{list}
-	for _, r := range list {
-		if r.Hint != "" {
-			return wallet.WithHint(err, "%s", r.Hint)
+	var ways []string
+	for _, r := range list[:min(len(list), maxToldRefusals)] {
+		if r.Hint != "" && !slices.Contains(ways, r.Hint) {
+			ways = append(ways, r.Hint)
 		}
 	}
-	return err
+	if len(ways) == 0 {
+		return &Refused{list}
+	}
+	return wallet.WithHint(&Refused{list}, "%s", strings.Join(ways, "\n"))
 }

@@ -480,8 +480,29 @@ func TestCheckDigest(t *testing.T) {
 	if err := signer.CheckDigest(b, strings.ToUpper(digest[:32])+" "+digest[32:]); err != nil {
 		t.Error(err)
 	}
-	checkRefused(t, signer.CheckDigest(b, digest[:63]+"g"), "digest")
-	checkRefused(t, signer.CheckDigest(b, digest[:16]), "digest")
+	checkRefused(t, signer.CheckDigest(b, strings.Repeat("0", 64)), "digest")
+	// Nobody is sent to look for a forger who gave only the beginning of it.
+	for _, short := range []string{digest[:16], digest[:63] + "g", digest + "00", "w-1"} {
+		if err := signer.CheckDigest(b, short); !errors.Is(err, wallet.ErrUsage) || errors.Is(err, wallet.ErrRefused) || wallet.Hint(err) == "" {
+			t.Errorf("CheckDigest(%q) = %v, want wrong usage and a way out", short, err)
+		}
+	}
+}
+
+// A batch that is refused for several reasons names the way out of each once.
+func TestWaysOut(t *testing.T) {
+	s := newStation(t)
+	b := s.withdrawals(t, 0, 2)
+	b.RecordHead = strings.Repeat("1", 64)
+	wanting := *s.Policy
+	wanting.Approvals = 1
+	s.Policy = &wanting
+	_, err := s.Sign(t.Context(), b, s.vault, nil)
+	checkRefused(t, err, "policy approvals, record")
+	ways := strings.Split(wallet.Hint(err), "\n")
+	if len(ways) != 2 || !strings.Contains(ways[0], "approvers") || !strings.Contains(ways[1], signer.RecordFile) {
+		t.Errorf("ways out %q, want one for the approvals and one for the record", ways)
+	}
 }
 
 // Whatever byte of a reviewed batch is changed, it is not signed, or it is the

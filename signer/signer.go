@@ -22,6 +22,8 @@ package signer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -310,7 +312,7 @@ func refusals(b *batch.Batch, vault hd.Fingerprint, p *policy.Policy, known poli
 	for _, v := range p.Evaluate(b, known) {
 		list = append(list, Refusal{
 			Rule: RulePolicyPrefix + v.Rule, Item: v.Item, Field: v.Field, Value: v.Value, Why: v.Limit,
-			Hint: "policy check explains the policy; what it forbids is signed nowhere",
+			Hint: policyWayOut(v.Rule),
 		})
 	}
 	return list
@@ -427,7 +429,7 @@ func parallel(n int, fn func(int) error) error {
 }
 
 // CheckDigest refuses a batch whose digest is not the one that an operator
-// expects. Spaces and case do not count.
+// expects. Spaces and case do not count. What is no whole digest is wrong usage.
 func CheckDigest(b *batch.Batch, expect string) error {
 	digest, err := b.HexDigest()
 	if err != nil {
@@ -436,6 +438,10 @@ func CheckDigest(b *batch.Batch, expect string) error {
 	want := strings.ToLower(strings.Join(strings.Fields(expect), ""))
 	if digest == want {
 		return nil
+	}
+	if raw, err := hex.DecodeString(want); err != nil || len(raw) != sha256.Size {
+		return wallet.WithHint(wallet.As(wallet.ErrUsage, "%q is no digest: want all of its %d hex digits", expect, 2*sha256.Size),
+			"copy it from the other station's review; who compares only its beginning types that at the terminal")
 	}
 	return refused(Refusal{
 		Rule: RuleDigest, Item: -1, Value: digest,

@@ -62,7 +62,8 @@ func TestApprove(t *testing.T) {
 	}
 	// Whoever approves with a key of the vault sees the batch, or names it.
 	b.fails(2, "terminal", with("one", "--with", deposit)...)
-	b.fails(3, "[digest]", with("one", "--with", deposit, "--expect", "00")...)
+	b.fails(3, "[digest]", with("one", "--with", deposit, "--expect", strings.Repeat("0", 64))...)
+	b.fails(2, "no digest", with("one", "--with", deposit, "--expect", digest[:16])...)
 	if r := b.typing([]string{"0000000000000000"}, with("one", "--with", deposit)...); r.code == 0 {
 		t.Error("approved without the digest")
 	}
