@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -186,9 +187,54 @@ func readError(err error) error {
 	var decode *toml.DecodeError
 	if errors.As(err, &decode) {
 		row, column := decode.Position()
-		return fmt.Errorf("line %d, column %d: %s", row, column, strings.TrimPrefix(decode.Error(), "toml: "))
+		what := strings.TrimPrefix(decode.Error(), "toml: ")
+		if want := wanted(decode.Key()); want != "" && strings.HasPrefix(what, "cannot decode") {
+			what = fmt.Sprintf("%s: want %s", strings.Join(decode.Key(), "."), want)
+		}
+		return fmt.Errorf("line %d, column %d: %s", row, column, what)
 	}
 	return err
+}
+
+// wanted says in words what a key of the file takes, or nothing of a key that
+// there is not. The library would name a type of Go.
+func wanted(key []string) string {
+	t := reflect.TypeFor[file]()
+	for _, name := range key {
+		for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct {
+			return ""
+		}
+		field, ok := reflect.StructField{}, false
+		for f := range t.Fields() {
+			if f.Tag.Get("toml") == name {
+				field, ok = f, true
+			}
+		}
+		if !ok {
+			return ""
+		}
+		t = field.Type
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return `text in quotes, such as "1.5"`
+	case reflect.Bool:
+		return "true or false, without quotes"
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		return "a whole number, without quotes"
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.String {
+			return `a list of texts, such as ["…", "…"]`
+		}
+		return "a list of tables"
+	}
+	return ""
 }
 
 // checkKeys refuses what the library takes for something else: keys in upper
