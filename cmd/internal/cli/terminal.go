@@ -141,7 +141,7 @@ func (d *device) ReadLine() (string, error) {
 			err = errors.New("the terminal was closed before an answer was typed")
 		}
 		return strings.TrimRight(line, "\r\n"), err
-	}, func() {})
+	}, func() { fmt.Fprintln(d.out) })
 }
 
 func (d *device) ReadSecret() ([]byte, error) {

@@ -227,7 +227,16 @@ func TestVaultCreateShowsWordsOnTheTerminalAlone(t *testing.T) {
 	if _, err := os.Stat(b.path("home")); !os.IsNotExist(err) {
 		t.Errorf("a home was made all the same: %v", err)
 	}
-	r := b.typing([]string{""}, "vault", "create", "--passphrase-file", b.path("pass"), "--light-kdf")
+	// Enter is what people press who wait. It does not take the words away, and
+	// whoever goes leaves neither words nor a vault.
+	r, shown := b.atTerminal([]string{"", ""}, "vault", "create", "--passphrase-file", b.path("pass"), "--light-kdf")
+	if r.code == 0 || !strings.HasSuffix(shown, clearScreen) || !strings.Contains(r.err, "of no vault") {
+		t.Errorf("exit code %d, %q; the terminal showed %q", r.code, r.err, shown)
+	}
+	if _, err := os.Stat(b.path("home")); !os.IsNotExist(err) {
+		t.Errorf("a home was made all the same: %v", err)
+	}
+	r = b.typing([]string{"", "Written "}, "vault", "create", "--passphrase-file", b.path("pass"), "--light-kdf")
 	if r.code != 0 {
 		t.Fatal(r.err)
 	}

@@ -234,7 +234,8 @@ func (s *Station) showShare(row sharesRow, share *slip39.Share) error {
 	defer clear(words)
 	sheet := fmt.Sprintf("\nShare %d of %d. Any %d of them restore the mnemonic with the fingerprint\n%s\n\n",
 		share.Number(), row.Count, row.Threshold, row.Fingerprint.Grouped()) + wordSheet(words)
-	return s.showWords(sheet, fmt.Sprintf("Write share %d of %d down, with its number and fingerprint, then press Enter", share.Number(), row.Count))
+	return s.showWords(sheet, fmt.Sprintf("Write share %d of %d down, with its number and fingerprint, then type %%s", share.Number(), row.Count),
+		"shares of two runs do not combine: destroy those of this one that were written down, and begin again")
 }
 
 // shareFingerprint precedes the fingerprint in a share's file.

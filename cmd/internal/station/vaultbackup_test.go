@@ -173,7 +173,7 @@ func TestRestoreFromTypedShares(t *testing.T) {
 	pass := []string{"--passphrase-file", b.path("pass")}
 	split := append([]string{"vault", "backup", "--shares", "3-of-5"}, pass...)
 	b.fails(2, "no terminal", split...)
-	r, shown := b.atTerminal([]string{"", "", "", "", ""}, split...)
+	r, shown := b.atTerminal([]string{"written", "", "written", "written", "written", "written"}, split...)
 	if r.code != 0 || strings.Contains(r.out+r.err, "  1 ") {
 		t.Fatalf("exit code %d, %q, %q", r.code, r.out, r.err)
 	}

@@ -74,7 +74,7 @@ func (s *Station) mnemonic(file string) ([]byte, error) {
 		return nil, err
 	}
 	const warning = "\nThese words are the keys. Whoever reads them has the funds; who loses them, not.\n\n"
-	if err := s.showWords(warning+wordSheet(words), "Write the words down, then press Enter"); err != nil {
+	if err := s.showWords(warning+wordSheet(words), "Write the words down, then type %s", "the words that were shown are of no vault: destroy what was written down"); err != nil {
 		clear(words)
 		return nil, wallet.WithHint(err, "new words are shown on a terminal and nowhere else; --mnemonic-file restores a vault without one")
 	}
@@ -84,15 +84,29 @@ func (s *Station) mnemonic(file string) ([]byte, error) {
 // clearScreen clears the terminal and what it kept above the screen.
 const clearScreen = "\x1b[H\x1b[2J\x1b[3J"
 
-// showWords shows a sheet on the terminal until somebody has written it down.
-func (s *Station) showWords(sheet, question string) error {
+// wordsWritten is what somebody types who has written words down. Enter alone
+// would not do: it is what people press who wait for the vault to open, and
+// nothing shows these words a second time.
+const wordsWritten = "written"
+
+// showWords shows a sheet on the terminal until somebody has written it down,
+// and clears the screen then, whatever happens. The question has a place for
+// what to type; lost tells, where nobody answers, what the words are worth.
+func (s *Station) showWords(sheet, question, lost string) error {
 	if err := s.Show(sheet); err != nil {
 		return err
 	}
-	if _, err := s.Ask(question); err != nil {
-		return err
+	for {
+		typed, err := s.Ask(fmt.Sprintf(question, wordsWritten))
+		if err != nil {
+			err = errors.Join(err, s.Show(clearScreen))
+			s.Note("%s", lost)
+			return err
+		}
+		if strings.EqualFold(strings.TrimSpace(typed), wordsWritten) {
+			return s.Show(clearScreen)
+		}
 	}
-	return s.Show(clearScreen)
 }
 
 // wordSheet lays words out with their numbers, four in a line.
