@@ -87,6 +87,9 @@ type Service struct {
 	// Halted is asked before anything is recorded; its error refuses. The
 	// online station, which can be halted, sets it; nil never refuses.
 	Halted func(context.Context) error
+	// Step is called after each item that was signed, from several goroutines
+	// at once; nil is not.
+	Step func()
 }
 
 // Check says whether a batch of the vault with the given fingerprint would be
@@ -232,7 +235,7 @@ func (s *Service) Sign(ctx context.Context, b *batch.Batch, keys Keys, risks Ris
 		return err
 	})
 	g.Go(func() (err error) {
-		signatures, err = signAll(gctx, b, keys)
+		signatures, err = s.signAll(gctx, b, keys)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -376,7 +379,7 @@ func checkAddresses(b *batch.Batch, keys Keys) error {
 }
 
 // signAll signs every rung of every item.
-func signAll(ctx context.Context, b *batch.Batch, keys Keys) ([][]wallet.SignedRung, error) {
+func (s *Service) signAll(ctx context.Context, b *batch.Batch, keys Keys) ([][]wallet.SignedRung, error) {
 	all := make([][]wallet.SignedRung, len(b.Items))
 	scratch := sync.Pool{New: func() any { return new([]byte) }}
 	err := parallel(len(b.Items), func(i int) error {
@@ -393,6 +396,9 @@ func signAll(ctx context.Context, b *batch.Batch, keys Keys) ([][]wallet.SignedR
 				return fmt.Errorf("sign item %d: %w", i, err)
 			}
 			all[i][rung] = signed
+		}
+		if s.Step != nil {
+			s.Step()
 		}
 		return nil
 	})

@@ -437,3 +437,28 @@ func TestDigestLines(t *testing.T) {
 		t.Errorf("lines %q, want %q", got, want)
 	}
 }
+
+// Work of which nobody knows the end shows that it goes on, on a terminal, and
+// leaves nothing behind.
+func TestBusy(t *testing.T) {
+	env, _, stderr := Test("")
+	now := time.Unix(0, 0)
+	env.ErrTerminal, env.Now = true, func() time.Time { return now }
+	tick := make(chan time.Time)
+	done := env.busy("deriving", tick)
+	for range 4 {
+		now = now.Add(time.Second)
+		tick <- now
+	}
+	done()
+	if want := "\r\x1b[Kderiving: 2s\r\x1b[Kderiving: 3s\r\x1b[Kderiving: 4s\r\x1b[K"; stderr.String() != want {
+		t.Errorf("showed %q, want %q", stderr, want)
+	}
+	stderr.Reset()
+	env.busy("deriving", tick)()
+	env.ErrTerminal = false
+	env.Busy("deriving")()
+	if stderr.Len() != 0 {
+		t.Errorf("showed %q of short work, or in a pipe", stderr)
+	}
+}

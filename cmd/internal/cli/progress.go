@@ -90,3 +90,47 @@ func (p *Progress) line(now time.Time) string {
 	}
 	return s
 }
+
+// Busy shows for how long work goes on of which nobody knows how much is left,
+// such as deriving a key, on one line of a terminal: nothing in a pipe, and
+// nothing of work that is done within two seconds. The caller calls what it
+// returns once, when the work is done and before anything else is printed.
+func (e *Env) Busy(what string) func() {
+	if !e.ErrTerminal {
+		return func() {}
+	}
+	tick := time.NewTicker(time.Second)
+	done := e.busy(what, tick.C)
+	return func() {
+		tick.Stop()
+		done()
+	}
+}
+
+// busy is Busy with ticks of its own.
+func (e *Env) busy(what string, tick <-chan time.Time) func() {
+	started := e.Now()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		shown := false
+		for {
+			select {
+			case now := <-tick:
+				if took := now.Sub(started); took >= progressAfter {
+					shown = true
+					fmt.Fprintf(e.Err, "\r\x1b[K%s: %s", Clean(what), took.Truncate(time.Second))
+				}
+			case <-stop:
+				if shown {
+					fmt.Fprint(e.Err, "\r\x1b[K")
+				}
+				return
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-stopped
+	}
+}

@@ -39,7 +39,9 @@ On a terminal it is a page to walk through, with ? for help; in a pipe, and with
   airlock-signer review signed.json --plain | less`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			done := s.Busy("reading and verifying the batch")
 			b, signed, err := readBatch(args[0])
+			done()
 			if err != nil {
 				return err
 			}

@@ -181,13 +181,19 @@ func signBatch(ctx context.Context, s *Station, b *batch.Batch, o signOptions) e
 	if err := s.refuseOnline(o.risks); err != nil {
 		return err
 	}
+	progress := s.Progress("items signed", uint64(len(b.Items)))
+	service.Step = func() { progress.Add(1) }
 	signed, err := service.Sign(ctx, b, keys, o.risks)
+	progress.End()
 	if err != nil {
 		return err
 	}
 	// A processor that errs must not hand out a signature that tells of the
 	// key, nor one that nobody takes.
-	if err := signed.Verify(); err != nil {
+	done := s.Busy("verifying the signatures")
+	err = signed.Verify()
+	done()
+	if err != nil {
 		return fmt.Errorf("the new signatures are wrong, so none is handed out: %w", err)
 	}
 	if err := writeSigned(o.out, signed); err != nil {

@@ -7,7 +7,6 @@ package station
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 
@@ -22,6 +21,9 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/hd"
 	"github.com/airlock-wallet/airlock/wallet/store/bolt"
 )
+
+// busyVault is what takes long about a vault: scrypt.
+const busyVault = "deriving the key of the vault from its passphrase"
 
 // VaultFile is the name of the vault in a station's home.
 const VaultFile = "vault.json"
@@ -95,7 +97,9 @@ func (s *Station) openVault(passphraseFile string) (*vault.Vault, error) {
 		return nil, err
 	}
 	defer clear(passphrase)
+	done := s.Busy(busyVault)
 	v, err := vault.Open(s.Path(VaultFile), passphrase)
+	done()
 	if errors.Is(err, vault.ErrPassphrase) {
 		// A few milliseconds, which nobody wants to interrupt.
 		if err := s.note(context.Background(), signer.Note{Kind: signer.KindRefusal, Rules: []string{"passphrase"}}); err != nil {
@@ -119,7 +123,7 @@ func (s *Station) statVault() (*vault.Info, error) {
 	}
 	info, err := vault.Stat(s.Path(VaultFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, wallet.WithHint(fmt.Errorf("there is no vault at %s", s.Path(VaultFile)),
+		return nil, wallet.WithHint(wallet.As(os.ErrNotExist, "there is no vault at %s", s.Path(VaultFile)),
 			"vault create makes one; --home or $%s names another home", cli.HomeVariable)
 	}
 	return info, err

@@ -504,6 +504,12 @@ func TestReviewText(t *testing.T) {
 	b.write("cut.json", cut[:len(cut)/2])
 	b.fails(3, "ends too early", "review", b.path("cut.json"))
 	b.fails(1, "no such file", "review", b.path("none.json"))
+	// Where there is no vault, as on the online station, nothing is refused:
+	// nobody there can know.
+	r = b.ok("review", "--home", b.path("elsewhere"), b.path("batch.json"))
+	if !strings.HasPrefix(r.out, "verdict       not known here") || strings.Contains(r.out, "REFUSED") {
+		t.Errorf("the review on a station without a vault begins with %.200q", r.out)
+	}
 }
 
 func TestSign(t *testing.T) {

@@ -130,7 +130,10 @@ func runVaultCopy(s *Station, o backupOptions) error {
 	if err := s.noteVault(v.Fingerprint(), "makes an encrypted copy"); err != nil {
 		return err
 	}
-	if err := v.Copy(o.out, passphrase, kdf); err != nil {
+	done := s.Busy("writing the copy, opening it and comparing")
+	err = v.Copy(o.out, passphrase, kdf)
+	done()
+	if err != nil {
 		return err
 	}
 	s.Note("the signing record %s and the policy are not in it: back them up beside it", signer.RecordFile)

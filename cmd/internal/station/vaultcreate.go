@@ -71,11 +71,7 @@ func runVaultCreate(c *cobra.Command, s *Station, mnemonicFile, passphraseFile s
 	if err := os.MkdirAll(s.Home, 0o700); err != nil {
 		return err
 	}
-	kdf, err := chooseKDF(light)
-	if err != nil {
-		return err
-	}
-	info, err := vault.Create(s.Path(VaultFile), mnemonic, passphrase, kdf)
+	info, err := s.createVault(mnemonic, passphrase, light)
 	if err != nil {
 		return err
 	}
@@ -88,6 +84,15 @@ func runVaultCreate(c *cobra.Command, s *Station, mnemonicFile, passphraseFile s
 	return s.Print(fingerprintRow{info.Fingerprint(), info.Path}, func(w io.Writer) {
 		fmt.Fprintf(w, "vault        %s\nfingerprint  %s\n", info.Path, twoLines(info.Fingerprint()))
 	})
+}
+
+func (s *Station) createVault(mnemonic, passphrase []byte, light bool) (*vault.Info, error) {
+	defer s.Busy(busyVault)()
+	kdf, err := chooseKDF(light)
+	if err != nil {
+		return nil, err
+	}
+	return vault.Create(s.Path(VaultFile), mnemonic, passphrase, kdf)
 }
 
 // ensureRecord makes an empty signing record beside a new vault. One that was

@@ -67,14 +67,10 @@ destroy them if it is known to somebody.`,
 				return err
 			}
 			defer clear(passphrase)
-			kdf, err := chooseKDF(light)
-			if err != nil {
-				return err
-			}
 			if err := s.noteVault(v.Fingerprint(), "changes the passphrase"); err != nil {
 				return err
 			}
-			if err := v.ChangePassphrase(passphrase, kdf); err != nil {
+			if err := s.changePassphrase(v, passphrase, light); err != nil {
 				return err
 			}
 			row := passphraseRow{v.Fingerprint(), v.Path(), kdfRow(v.Info().KDF)}
@@ -119,4 +115,13 @@ func (s *Station) newPassphrase(file, flag, prompt string) ([]byte, error) {
 		return nil, err
 	}
 	return passphrase, nil
+}
+
+func (s *Station) changePassphrase(v *vault.Vault, passphrase []byte, light bool) error {
+	defer s.Busy(busyVault)()
+	kdf, err := chooseKDF(light)
+	if err != nil {
+		return err
+	}
+	return v.ChangePassphrase(passphrase, kdf)
 }

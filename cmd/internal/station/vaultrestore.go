@@ -121,7 +121,9 @@ func (s *Station) restoreCopy(o restoreOptions, expected []string) (row restoreR
 		return row, err
 	}
 	defer clear(passphrase)
+	done := s.Busy(busyVault)
 	v, err := vault.Open(o.copy, passphrase)
+	done()
 	if err != nil {
 		return row, err
 	}
@@ -179,11 +181,12 @@ func (s *Station) restoreShares(o restoreOptions, expected []string) (row restor
 		return row, err
 	}
 	defer clear(passphrase)
-	kdf, err := chooseKDF(o.light)
-	if err != nil {
+	if err := os.MkdirAll(s.Home, 0o700); err != nil {
 		return row, err
 	}
-	if err := os.MkdirAll(s.Home, 0o700); err != nil {
+	defer s.Busy(busyVault)()
+	kdf, err := chooseKDF(o.light)
+	if err != nil {
 		return row, err
 	}
 	_, err = vault.CreateFrom(row.Path, entropies, passphrase, kdf)
