@@ -24,17 +24,26 @@ const (
 )
 
 // tEnds finds addresses by their ends: the first and the last endDigits digits
-// in three bytes, address, sequence -> empty. It has every sender and every
+// in three bytes, the next digit of each end in one, address, sequence -> empty.
+// It has every sender and every
 // recipient that was signed for, on any chain, each once.
 const tEnds = "sign.ends"
 
 func endsPrefix(a common.Address) []byte {
 	n := len(a)
-	return append(tableKey(tEnds, 3+common.AddressLength),
+	return append(tableKey(tEnds, 3+1+common.AddressLength),
 		a[0], a[1]&0xf0|a[n-2]&0x0f, a[n-1])
 }
 
-func endsKey(a common.Address) []byte { return append(endsPrefix(a), a[:]...) }
+// nextDigits are the digits that follow at both ends, that in front first.
+func nextDigits(a common.Address) (leading, trailing byte) {
+	return a[1] & 0x0f, a[len(a)-2] >> 4
+}
+
+func endsKey(a common.Address) []byte {
+	leading, trailing := nextDigits(a)
+	return append(append(endsPrefix(a), leading<<4|trailing), a[:]...)
+}
 
 // alike tells how many digits two different addresses have in common at their
 // ends, and whether that makes them look alike.
@@ -103,18 +112,44 @@ func (n neighbors) of(a common.Address) (familiar, bool) {
 	return familiar{}, false
 }
 
-// signedLike finds an address that was signed for and looks like a.
+// signedLike finds an address that was signed for and looks like a. Few have the
+// ends of another, unless somebody had many such addresses paid; then it looks
+// for those alone that have a further digit in common, at one end or the other,
+// which is what looking alike takes. So its time does not grow with them.
 func signedLike(tx store.Tx, a common.Address) (like common.Address, ok bool, err error) {
+	const few = 64
 	prefix := endsPrefix(a)
+	all, err := firstAlike(tx, prefix, a, few, &like, &ok)
+	if ok || all || err != nil {
+		return like, ok, err
+	}
+	leading, trailing := nextDigits(a)
+	for other := byte(0); other < 16 && !ok && err == nil; other++ {
+		for _, digits := range [2]byte{leading<<4 | other, other<<4 | trailing} {
+			if _, err = firstAlike(tx, append(prefix[:len(prefix):len(prefix)], digits), a, few, &like, &ok); ok || err != nil {
+				break
+			}
+		}
+	}
+	return like, ok, err
+}
+
+// firstAlike looks at the addresses of a prefix of tEnds for one that looks like
+// a. It reports whether it saw all of them, and sees no more than most.
+func firstAlike(tx store.Tx, prefix []byte, a common.Address, most int, like *common.Address, ok *bool) (all bool, err error) {
+	seen := 0
 	err = tx.Scan(prefixed(prefix), func(k, _ []byte) error {
-		other := common.BytesToAddress(k[len(prefix) : len(k)-8])
-		if _, _, ok = alike(a, other); ok {
-			like = other
+		if seen++; seen > most {
+			return store.Stop
+		}
+		other := common.BytesToAddress(k[len(k)-8-common.AddressLength : len(k)-8])
+		if _, _, *ok = alike(a, other); *ok {
+			*like = other
 			return store.Stop
 		}
 		return nil
 	})
-	return like, ok, err
+	return seen <= most, err
 }
 
 // lookalike words what two addresses have in common.
