@@ -27,11 +27,13 @@ build:
 release:
 	.ci/release $(DIST) $(PLATFORMS)
 
+# Some tests build programs, of whose sources go test knows nothing: no results of
+# before count.
 ## test: vet and test everything, with many schedules
 .PHONY: test
 test: build
 	go vet ./...
-	go test -timeout $(TEST_TIMEOUT) ./...
+	go test -count=1 -timeout $(TEST_TIMEOUT) ./...
 	$(MAKE) schedules
 
 # In its folder and without a package, go test shows what the test prints.

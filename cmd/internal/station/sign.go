@@ -282,7 +282,7 @@ func (s *Station) askDate(ctx context.Context, service *signer.Service) error {
 // until somebody accepts to begin a new one.
 func (s *Station) openRecord(ctx context.Context, risks signer.Risks) (*bolt.DB, error) {
 	if s.hasRecord() {
-		return s.record(), nil
+		return s.record(), s.checkRecord(ctx)
 	}
 	if !risks[riskRestored] {
 		return nil, wallet.WithHint(
@@ -297,6 +297,27 @@ func (s *Station) openRecord(ctx context.Context, risks signer.Risks) (*bolt.DB,
 	}
 	service := &signer.Service{Record: s.record(), Now: s.Now}
 	return s.record(), service.Note(ctx, signer.Note{Kind: signer.KindRisk, What: "began a new signing record", Risks: []string{riskRestored}})
+}
+
+// maxChecked is the size of a record, in bytes, up to which every sign reads all
+// of it first: about 400,000 withdrawals, which takes less than their batches do.
+const maxChecked = 512 << 20
+
+// checkRecord refuses a record that is not whole. A medium that fails can take
+// out just the row that says what was signed at a nonce; nothing that is still
+// there would tell. What it costs must not grow for ever: a record above
+// maxChecked is left to audit verify.
+func (s *Station) checkRecord(ctx context.Context) error {
+	info, err := os.Stat(s.Path(signer.RecordFile))
+	if err != nil || info.Size() > maxChecked {
+		return err
+	}
+	_, err = signer.Verify(ctx, s.record(), "")
+	var broken *signer.Broken
+	if errors.As(err, &broken) {
+		err = wallet.WithHint(err, "the medium of %s fails, or somebody changed it: put the newest backup that audit verify finds whole in its place, and take the home to another medium", s.Path(signer.RecordFile))
+	}
+	return err
 }
 
 // confirm shows the review and has the beginning of the digest typed.
