@@ -82,7 +82,7 @@ func Test(home string, typed ...string) (env *Env, out, err *bytes.Buffer) {
 // AddFlags gives a root command the flags that every command takes.
 func (e *Env) AddFlags(root *cobra.Command) {
 	f := root.PersistentFlags()
-	f.StringVar(&e.Home, "home", e.Home, "directory of the station (else $"+HomeVariable+", else the user's data directory)")
+	f.StringVar(&e.Home, "home", e.Home, "`directory` of the station (else $"+HomeVariable+", else the user's data directory)")
 	f.Lookup("home").DefValue = "" // not the reader's, in a manual
 	f.BoolVar(&e.JSON, "json", e.JSON, "print one JSON document instead of text")
 	f.DurationVar(&e.Wait, "wait", e.Wait, "how long to wait for another process that uses the store")

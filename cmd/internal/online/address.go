@@ -60,7 +60,7 @@ far are printed and stay; address list shows them.`,
 			return runAddressNew(c.Context(), s, args[0], count)
 		},
 	}
-	c.Flags().IntVarP(&count, "count", "n", count, "how `many`")
+	c.Flags().IntVarP(&count, "count", "n", count, "make this `number` of them")
 	return c
 }
 

@@ -81,7 +81,7 @@ func printEndpoint(s *Station, e notifier.EndpointState) error {
 func newEndpointAdd(s *Station) *cobra.Command {
 	var secretFile, format, events string
 	c := &cobra.Command{
-		Use:   "add URL",
+		Use:   "add URL --secret-file FILE",
 		Short: "Tell a system of events from now on",
 		Long: `Tell a system of events from now on. Each event is sent as an HTTP POST, signed
 with the secret, until the system answers with a 2xx status; docs/formats.md
@@ -206,7 +206,7 @@ func newEndpointDisable(s *Station) *cobra.Command {
 func newEndpointSecret(s *Station) *cobra.Command {
 	var out string
 	c := &cobra.Command{
-		Use:   "secret",
+		Use:   "secret -o FILE",
 		Short: "Make a new secret for an endpoint",
 		Long: `Make a new random secret of 32 bytes and write it to a file of mode 0600, for
 endpoint add and for the system that verifies with it. A file that is there is

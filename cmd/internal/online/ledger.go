@@ -191,7 +191,7 @@ func (o *ledgerMove) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.asset, "asset", "", "`symbol` or contract of the asset")
 	c.Flags().StringVar(&o.amount, "amount", "", "how much, as a `decimal` such as 0.25")
 	c.Flags().StringVar(&o.id, "id", "", "your `id` of this; the same again books nothing")
-	c.Flags().StringVar(&o.memo, "memo", "", "what to remember with it")
+	c.Flags().StringVar(&o.memo, "memo", "", "`text` to remember with it")
 	for _, name := range []string{"asset", "amount", "id"} {
 		_ = c.MarkFlagRequired(name) // the flag was defined above
 	}

@@ -4,6 +4,8 @@
 package online
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
@@ -58,6 +60,18 @@ has no network.
 	)
 	// A float is signed for here, as anything is on a signing station.
 	float := &station.Station{Env: env, Halted: s.checkHalt}
-	root.AddCommand(float.Commands()...)
+	for _, c := range float.Commands() {
+		exampleOfAirlock(c)
+		root.AddCommand(c)
+	}
 	return root
+}
+
+// exampleOfAirlock has the examples of a command that both programs have name
+// the one that shows them.
+func exampleOfAirlock(c *cobra.Command) {
+	c.Example = strings.ReplaceAll(c.Example, "airlock-signer ", "airlock ")
+	for _, sub := range c.Commands() {
+		exampleOfAirlock(sub)
+	}
 }

@@ -3,35 +3,93 @@ package online
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
+	"github.com/airlock-wallet/airlock/cmd/internal/station"
 	"github.com/airlock-wallet/airlock/wallet"
 )
 
-// TestHelp: every command says what it does and shows how.
+// TestHelp: every command of both programs says what it does, shows how in
+// examples that it takes as they are printed, names what its flags take in words
+// and not in types of Go, and shows in its usage which flags it cannot do without.
 func TestHelp(t *testing.T) {
 	env, _, _ := cli.Test(t.TempDir())
+	roots := map[string]*cobra.Command{"airlock": New(env), "airlock-signer": station.New(env)}
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		t.Run(strings.ReplaceAll(c.CommandPath(), " ", "_"), func(t *testing.T) {
 			if c.Short == "" || strings.HasSuffix(c.Short, ".") {
 				t.Errorf("short help %q: want some, without a full stop", c.Short)
 			}
-			// The station's commands show how airlock-signer runs them.
-			if name := strings.TrimPrefix(c.CommandPath(), "airlock"); !c.HasSubCommands() && !strings.Contains(c.Example, name) {
+			if !c.HasSubCommands() && !strings.Contains(c.Example, c.CommandPath()) {
 				t.Errorf("the example does not run %s", c.CommandPath())
 			}
+			for line := range strings.Lines(c.Example) {
+				checkExample(t, roots, line)
+			}
+			c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+				takes, usage := pflag.UnquoteUsage(f)
+				if slices.Contains([]string{"string", "strings", "stringArray", "int", "uint", "uint32"}, takes) {
+					t.Errorf("--%s takes a %s: say what in words (%s)", f.Name, takes, usage)
+				}
+				if f.Name == "accept-risk" && (f.Value.Type() != "stringSlice" || takes != "risk") {
+					t.Errorf("--accept-risk takes a %s of type %s, unlike elsewhere", takes, f.Value.Type())
+				}
+				short := "--" + f.Name
+				if f.Shorthand != "" {
+					short = "-" + f.Shorthand
+				}
+				if f.Annotations[cobra.BashCompOneRequiredFlag] != nil && !strings.Contains(c.Use, short+" ") {
+					t.Errorf("the usage %q does not show %s, which must be given", c.Use, short)
+				}
+			})
 		})
 		for _, sub := range c.Commands() {
 			walk(sub)
 		}
 	}
-	walk(New(env))
+	for _, root := range roots {
+		walk(root)
+	}
+}
+
+// checkExample has every command of a line parsed by its program.
+func checkExample(t *testing.T, roots map[string]*cobra.Command, line string) {
+	line, _, _ = strings.Cut(line, " > ")
+	for _, call := range regexp.MustCompile(`\|\||&&|\|`).Split(line, -1) {
+		words := regexp.MustCompile(`(?:"[^"]*"|\$\([^)]*\)|\S)+`).FindAllString(call, -1)
+		if len(words) == 0 || roots[words[0]] == nil {
+			continue // of another program
+		}
+		c, args, err := roots[words[0]].Find(words[1:])
+		if err != nil {
+			t.Errorf("%s: %v", call, err)
+			continue
+		}
+		if err := c.ParseFlags(args); err != nil {
+			t.Errorf("%s: %v", call, err)
+			continue
+		}
+		check := c.Args
+		if check == nil {
+			check = cobra.NoArgs
+		}
+		if err := check(c, c.Flags().Args()); err != nil {
+			t.Errorf("%s: %v", call, err)
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Annotations[cobra.BashCompOneRequiredFlag] != nil && !strings.Contains(call, "--"+f.Name) && (f.Shorthand == "" || !strings.Contains(call, "-"+f.Shorthand+" ")) {
+				t.Errorf("%s: --%s must be given", call, f.Name)
+			}
+		})
+	}
 }
 
 // TestCommands pins the names that scripts depend on.

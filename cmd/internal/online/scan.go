@@ -86,7 +86,7 @@ orphaned and taken back, accounts that have spent them are frozen.`,
 	c.Flags().BoolVar(&follow, "follow", false, "go on until interrupted")
 	c.Flags().Uint64Var(&again.from, "from", 0, "read again from this `block` on")
 	c.Flags().Uint64Var(&again.to, "to", 0, "read again up to this `block`; 0 for all that was read")
-	addRiskFlag(c, &risks, scanner.RiskFinalChanged)
+	cli.RiskFlag(c, &risks, scanner.RiskFinalChanged)
 	return c
 }
 

@@ -106,7 +106,7 @@ airlock quarantine list): the next scan reads these again and credits them.`,
 	}
 	c.Flags().StringVar(&o.symbol, "symbol", "", "`symbol` to use instead of the contract's")
 	c.Flags().IntVar(&o.decimals, "decimals", o.decimals, "`decimals` of a contract that does not say")
-	addRiskFlag(c, &o.risks, riskSameSymbol)
+	cli.RiskFlag(c, &o.risks, riskSameSymbol)
 	return c
 }
 
@@ -213,7 +213,7 @@ contracts are not asked, so take it from where its signer publishes it.`,
 			return runTokenImport(c.Context(), s, args[0], risks)
 		},
 	}
-	addRiskFlag(c, &risks, riskSameSymbol)
+	cli.RiskFlag(c, &risks, riskSameSymbol)
 	return c
 }
 
@@ -248,12 +248,6 @@ func runTokenImport(ctx context.Context, s *Station, path string, risks []string
 	}
 	noteDue(s, rows)
 	return s.Print(rows, func(w io.Writer) { printTokens(s, w, rows) })
-}
-
-// addRiskFlag gives a command the flag that names a risk. A risk is named and
-// not just confirmed, so that a script which accepts one accepts no other.
-func addRiskFlag(c *cobra.Command, risks *[]string, name string) {
-	c.Flags().StringSliceVar(risks, "accept-risk", nil, "go on in spite of a `risk`: "+name)
 }
 
 func acceptRisk(risks []string, name string) (bool, error) {

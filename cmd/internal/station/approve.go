@@ -47,7 +47,7 @@ type approveRow struct {
 func newApprove(s *Station) *cobra.Command {
 	var o approveOptions
 	c := &cobra.Command{
-		Use:   "approve FILE (-o FILE | --in-place)",
+		Use:   "approve FILE (-o FILE | --in-place | --typed-data)",
 		Short: "Approve a batch with a key of the vault, or add another wallet's approval",
 		Long: `Add an approval to an unsigned batch: an EIP-712 signature over its chain, id,
 digest and totals. The digest stays as it is. Whose approvals count, and how many
@@ -96,7 +96,7 @@ time as others uses -o and --merge.`,
 	f.BoolVar(&o.typedData, "typed-data", false, "print what an approver signs, and approve nothing")
 	f.BoolVar(&o.offline, "offline", s.Offline, "with a key of the vault, refuse while a network interface other than loopback is up")
 	plainFlag(c, &o.plain)
-	riskFlag(c, &o.accepted, riskOnline)
+	cli.RiskFlag(c, &o.accepted, riskOnline)
 	passphraseFlag(c, &o.passphraseFile)
 	c.MarkFlagsMutuallyExclusive("path", "with", "signature", "merge", "typed-data")
 	c.MarkFlagsOneRequired("path", "with", "signature", "merge", "typed-data")

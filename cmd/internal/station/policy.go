@@ -68,7 +68,7 @@ Without a policy nothing is signed. A policy that is there is never replaced.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&preset, "preset", preset, strings.Join(policy.Presets(), " or "))
+	c.Flags().StringVar(&preset, "preset", preset, "`name` of what to start from: "+strings.Join(policy.Presets(), " or "))
 	return c
 }
 

@@ -79,13 +79,13 @@ station and is in no signing record.`,
 	}
 	f := c.Flags()
 	f.IntVar(&o.size, "size", 0, "`bytes` of the file in each code (else as many as the terminal shows)")
-	f.IntVar(&o.fps, "fps", o.fps, "codes a second")
+	f.IntVar(&o.fps, "fps", o.fps, "show this `number` of codes a second")
 	f.BoolVar(&o.once, "once", false, "show each part once, and leave")
 	f.IntVar(&o.frames, "frames", 0, "show this `number` of codes, and leave")
 	f.BoolVar(&o.invert, "invert", false, "light on dark, for displays that show it the wrong way round")
 	f.StringVar(&o.png, "png", "", "write images into this `directory` instead")
 	f.BoolVar(&o.erc4527, "erc4527", false, "ask a QR hardware wallet to sign the withdrawal of a batch")
-	f.IntVar(&o.rung, "rung", o.rung, "which rung to ask for, from 1")
+	f.IntVar(&o.rung, "rung", o.rung, "`number` of the rung to ask for, from 1")
 	f.StringVar(&o.fingerprint, "source-fingerprint", "", "`fingerprint` of the wallet's master key, which some wallets want (8 hex digits)")
 	c.MarkFlagsMutuallyExclusive("once", "frames")
 	return c

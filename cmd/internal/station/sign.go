@@ -107,7 +107,7 @@ airlock-signer always does. The risks that can be accepted:
 	c.Flags().StringVar(&o.date, "date", "", "today's date as `YYYY-MM-DD`, where the clock is far ahead of the last entry of the record")
 	c.Flags().BoolVar(&o.offline, "offline", s.Offline, "refuse while a network interface other than loopback is up")
 	plainFlag(c, &o.plain)
-	riskFlag(c, &o.accepted, riskOnline, riskRestored, riskSecond)
+	cli.RiskFlag(c, &o.accepted, riskOnline, riskRestored, riskSecond)
 	passphraseFlag(c, &o.passphraseFile)
 	return c
 }

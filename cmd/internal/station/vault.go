@@ -31,10 +31,6 @@ func passphraseFlag(c *cobra.Command, into *string) {
 	c.Flags().StringVar(into, passphraseFlagName, "", "read the vault's passphrase from this `file` instead of the terminal")
 }
 
-func riskFlag(c *cobra.Command, into *[]string, known ...string) {
-	c.Flags().StringArrayVar(into, "accept-risk", nil, "accept a risk by its `name`: "+strings.Join(known, ", "))
-}
-
 const fingerprintFlagName = "fingerprint"
 
 // fingerprintFlag chooses one of the vault's mnemonics; see chooseKeys.

@@ -96,7 +96,7 @@ gives out no share while a network interface other than loopback is up, unless
 	c.Flags().StringVar(&o.newPassphrase, backupPassphraseFlag, "", "encrypt the copy with the passphrase in this `file`")
 	c.Flags().BoolVar(&o.light, "light-kdf", false, "derive the copy's own key cheaply; for tests only")
 	fingerprintFlag(c, &o.fingerprint)
-	riskFlag(c, &accepted, riskShares, riskOnline)
+	cli.RiskFlag(c, &accepted, riskShares, riskOnline)
 	passphraseFlag(c, &o.passphraseFile)
 	c.MarkFlagsOneRequired("output", "shares")
 	for _, flag := range []string{"own-passphrase", backupPassphraseFlag, "light-kdf"} {

@@ -81,7 +81,7 @@ func newVaultExportKeystore(s *Station) *cobra.Command {
 		accepted []string
 	)
 	c := &cobra.Command{
-		Use:   "export-keystore ADDRESS|PATH",
+		Use:   "export-keystore ADDRESS|PATH -o FILE",
 		Short: "Write one key as a Web3 Secret Storage file",
 		Long: `Write one key as a Web3 Secret Storage file, version 3, under a passphrase of
 its own. A derived key is named by its path, or by its address if it is the
@@ -113,7 +113,7 @@ up, unless --accept-risk=` + riskOnline + `.`,
 	_ = c.MarkFlagRequired("output") // it exists
 	c.Flags().StringVar(&o.keystoreFile, keystoreFlag, "", "read the new file's passphrase from this `file`")
 	c.Flags().BoolVar(&o.light, "light-kdf", false, "derive the new file's key cheaply; for tests only")
-	riskFlag(c, &accepted, riskExposes, riskOnline)
+	cli.RiskFlag(c, &accepted, riskExposes, riskOnline)
 	fingerprintFlag(c, &o.fingerprint)
 	passphraseFlag(c, &o.passphraseFile)
 	return c

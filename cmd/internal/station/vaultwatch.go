@@ -13,7 +13,7 @@ import (
 func newVaultExportWatch(s *Station) *cobra.Command {
 	var out, passphraseFile, digits string
 	c := &cobra.Command{
-		Use:   "export-watch",
+		Use:   "export-watch -o FILE",
 		Short: "Write the public keys that the online station derives addresses from",
 		Long: `Write the watch file: the extended public keys of the four roles. With it the
 online station derives every address, and can sign nothing.
