@@ -109,11 +109,21 @@ func allowedRows(tx store.Tx, p *policy.Policy, now time.Time, entry uint64) (ro
 	return rows, fmt.Sprintf("%d recipients came, %d went", came, went), nil
 }
 
-// since tells from when on the batch's recipients are in the policy.
+// since tells from when on the batch's recipients are in the policy: those of
+// the first one from ever on, as allowedRows has it.
 func (p *plan) since(tx store.Tx, allows *policy.Policy) (map[common.Address]time.Time, error) {
 	times := map[common.Address]time.Time{}
-	if allows.Chains[p.b.ChainID].Recipients == nil {
+	recipientsOf := allows.Chains[p.b.ChainID].Recipients
+	if recipientsOf == nil {
 		return times, nil
+	}
+	// The first policy is noted when somebody signs. Who only looks before that
+	// sees what signing would find.
+	if _, noted, err := lastRow(tx, key(tPolicy)); err != nil || !noted {
+		for recipient := range recipientsOf {
+			times[recipient] = time.Unix(0, 0).UTC()
+		}
+		return times, err
 	}
 	var (
 		spans      []span

@@ -337,10 +337,18 @@ func TestAllowedSince(t *testing.T) {
 	}
 	const delayed = "policy recipients_delay"
 	allow(1)
+	// Who only looks notes no policy, and is told what signing would find.
+	first := s.paying(t, 0, "w-1", 1, 1)
+	if r := s.review(t, first); len(r.Refusals) != 0 {
+		t.Errorf("a review before the first policy was noted refuses: %v", r.Refusals)
+	}
 	if err := pays(1); err != nil {
 		t.Errorf("in the first policy: %v", err)
 	}
 	allow(1, 2)
+	if r := s.review(t, s.paying(t, 0, "w-2", 2, 1)); len(r.Refusals) != 1 || r.Refusals[0].Rule != delayed {
+		t.Errorf("a review before the second policy was noted refuses: %v, want %s", r.Refusals, delayed)
+	}
 	checkRefused(t, pays(2), delayed)
 	at(day - time.Second)
 	checkRefused(t, pays(2), delayed)
