@@ -103,7 +103,7 @@ func TestCatchUpOnATerminal(t *testing.T) {
 	shows := func(pattern string) {
 		t.Helper()
 		screen := ""
-		for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 			if screen = tmux("capture-pane", "-p"); regexp.MustCompile(pattern).MatchString(screen) {
 				return
 			}

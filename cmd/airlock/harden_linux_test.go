@@ -28,7 +28,10 @@ func TestHardened(t *testing.T) {
 	as := &syscall.SysProcAttr{}
 	if root {
 		as.Credential = &syscall.Credential{Uid: nobody, Gid: nobody, NoSetGroups: true}
-		for path, mode := range map[string]os.FileMode{dir: 0o777, bin: 0o755} {
+		// Whatever the umask of these tests.
+		for path, mode := range map[string]os.FileMode{
+			dir: 0o777, bin: 0o755, filepath.Join(bin, "airlock"): 0o755, filepath.Join(bin, "airlock-signer"): 0o755,
+		} {
 			if err := os.Chmod(path, mode); err != nil {
 				t.Fatal(err)
 			}

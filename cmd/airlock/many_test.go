@@ -73,7 +73,8 @@ func TestManyProcesses(t *testing.T) {
 			args = []string{"ledger", "credit", "everybody", "--asset", "ETH", "--amount", "1", "--id", fmt.Sprint(i / 2)}
 		}
 		all.Go(func() {
-			if _, stderr, err := airlock(args...); err != nil {
+			// On a slow machine two hundred turns take longer than anybody waits.
+			if _, stderr, err := airlock(append(args, "--wait", "10m")...); err != nil {
 				t.Errorf("%v: %v: %s", args, err, stderr)
 			}
 		})

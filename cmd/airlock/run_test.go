@@ -154,8 +154,8 @@ func (r *running) end(s os.Signal) {
 		if err != nil {
 			r.Errorf("%v ended it with %v: %s", s, err, r.stderr.String())
 		}
-	case <-time.After(time.Minute):
-		r.Fatalf("still there a minute after %v", s)
+	case <-time.After(2 * time.Minute):
+		r.Fatalf("still there two minutes after %v: %s", s, r.stderr.String())
 	}
 }
 

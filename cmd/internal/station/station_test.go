@@ -810,10 +810,7 @@ func TestProgramWithoutNetwork(t *testing.T) {
 	b := newBench(t)
 	b.clock = time.Now // the program's
 	b.setUp()
-	program := b.path("airlock-signer")
-	if out, err := exec.Command("go", "build", "-o", program, "../../airlock-signer").CombinedOutput(); err != nil { //nolint:gosec // our own program
-		t.Fatalf("%v: %s", err, out)
-	}
+	_, program := programs(t)
 	now := time.Now().UTC().Truncate(time.Second)
 	digest := b.batch("batch.json", 0, func(u *batch.Batch) { u.CreatedAt, u.ExpiresAt = now, now.Add(time.Hour) })
 	args := append(b.signArgs("batch.json", "signed.json", "--expect", digest), "--home", b.path("home"))

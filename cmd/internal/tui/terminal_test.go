@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +27,11 @@ const childReview = "TUI_TEST_REVIEW"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childReview) == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		if builtDir != "" {
+			os.RemoveAll(builtDir)
+		}
+		os.Exit(code)
 	}
 	err := Review(context.Background(), os.Stdin, os.Stdout, withdrawals(10_000))
 	switch {
@@ -302,13 +307,28 @@ max_per_transaction = "5"
 `
 )
 
+// built builds the signing station's program, once for all tests that run it.
+var built = sync.OnceValues(func() (program string, err error) {
+	if builtDir, err = os.MkdirTemp("", "airlock-bin-"); err != nil {
+		return "", err
+	}
+	program = filepath.Join(builtDir, "airlock-signer")
+	if out, err := exec.Command("go", "build", "-o", program, "../../airlock-signer").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return program, nil
+})
+
+var builtDir string
+
 func newSigner(t testing.TB) *signerHome {
 	t.Helper()
-	dir := t.TempDir()
-	st := &signerHome{t: t, program: filepath.Join(dir, "airlock-signer"), home: filepath.Join(dir, "home"), passphrase: filepath.Join(dir, "passphrase")}
-	if out, err := exec.Command("go", "build", "-o", st.program, "github.com/airlock-wallet/airlock/cmd/airlock-signer").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	program, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
+	dir := t.TempDir()
+	st := &signerHome{t: t, program: program, home: filepath.Join(dir, "home"), passphrase: filepath.Join(dir, "passphrase")}
 	st.file(st.passphrase, "correct horse battery staple\n")
 	words := filepath.Join(dir, "words")
 	st.file(words, testWords+"\n")
