@@ -173,7 +173,7 @@ func TestFullDisk(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), "/bin/sh", append([]string{
 			"-c", `trap '' XFSZ; ulimit -f "$1"; shift; exec chroot "$@"`, "sh", fmt.Sprint(blocks), m.root, signerFile, "--home", home,
 		}, sign...)...)
-		cmd.SysProcAttr = alone()
+		cmd.SysProcAttr, cmd.Env = alone(), shellEnv()
 		r := end(t, cmd)
 		switch {
 		case r.code == 0:

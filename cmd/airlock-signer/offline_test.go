@@ -41,7 +41,7 @@ func TestOffline(t *testing.T) {
 				cmd := exec.CommandContext(t.Context(), "/bin/sh", append([]string{
 					"-c", card + `{ ` + test.network + `; } >&2 || exit 99; shift; exec chroot "$@"`, "sh", "--", m.root, signerFile, "--home", home,
 				}, args...)...)
-				cmd.SysProcAttr = alone()
+				cmd.SysProcAttr, cmd.Env = alone(), shellEnv()
 				r := end(t, cmd)
 				if r.code == 99 {
 					t.Skipf("NOT TESTED: this network cannot be made here (it takes ip, and a kernel that has the kind): %s", r.err)

@@ -105,6 +105,12 @@ func alone() *syscall.SysProcAttr {
 	}
 }
 
+// shellEnv is the environment of a shell that finds chroot and ip, which lie where
+// only root looks.
+func shellEnv() []string {
+	return append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+}
+
 // end runs a command to its end.
 func end(t *testing.T, cmd *exec.Cmd) result {
 	t.Helper()

@@ -94,7 +94,10 @@ func TestCatchUpOnATerminal(t *testing.T) {
 	})
 	tmux := func(args ...string) string {
 		t.Helper()
-		out, err := exec.CommandContext(t.Context(), "tmux", append([]string{"-S", filepath.Join(dir, "tmux")}, args...)...).CombinedOutput()
+		cmd := exec.CommandContext(t.Context(), "tmux", append([]string{"-S", filepath.Join(dir, "tmux")}, args...)...)
+		// Another shell or language would be the program's.
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "SHELL=/bin/sh", "LC_ALL=C.UTF-8"}
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("tmux %q: %v: %s", args, err, out)
 		}

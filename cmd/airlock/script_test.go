@@ -39,7 +39,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	build := exec.Command("go", "build", "-o", dir, ".", "../airlock-signer")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, ".", "../airlock-signer")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		panic(err)

@@ -229,7 +229,7 @@ func TestPassphrase(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := filepath.Join(dir, "open")
-	if err := os.WriteFile(open, []byte("secret\n"), 0o644); err != nil {
+	if err := errors.Join(os.WriteFile(open, []byte("secret\n"), 0o600), os.Chmod(open, 0o644)); err != nil { // whatever the umask
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

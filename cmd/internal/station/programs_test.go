@@ -14,7 +14,7 @@ var built = sync.OnceValues(func() (dir string, err error) {
 	if builtDir, err = os.MkdirTemp("", "airlock-bin-"); err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-o", builtDir, "../../airlock", "../../airlock-signer")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", builtDir, "../../airlock", "../../airlock-signer")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		build := exec.Command("go", "build", "-o", dir, "../../airlock", "../../airlock-signer")
+		build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../../airlock", "../../airlock-signer")
 		if out, err := build.CombinedOutput(); err != nil {
 			panic(string(out))
 		}

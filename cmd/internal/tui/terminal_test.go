@@ -75,9 +75,13 @@ func startTerminalOf(t testing.TB, width, height int, env []string, command ...s
 	return tt
 }
 
+// tmux runs one of its commands, in an environment that is the same on every
+// machine: another shell, language or wish for no colors would be the program's.
 func (tt *terminal) tmux(args ...string) string {
 	tt.t.Helper()
-	out, err := exec.Command("tmux", append([]string{"-S", tt.socket}, args...)...).CombinedOutput()
+	cmd := exec.Command("tmux", append([]string{"-S", tt.socket}, args...)...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "SHELL=/bin/sh", "LC_ALL=C.UTF-8"}
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		tt.t.Fatalf("tmux %q: %v: %s", args, err, out)
 	}
@@ -313,7 +317,7 @@ var built = sync.OnceValues(func() (program string, err error) {
 		return "", err
 	}
 	program = filepath.Join(builtDir, "airlock-signer")
-	if out, err := exec.Command("go", "build", "-o", program, "../../airlock-signer").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, "../../airlock-signer").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return program, nil
