@@ -159,7 +159,10 @@ type Summary struct {
 // Plus is what two passes, one after the other, read and changed.
 func (s Summary) Plus(next Summary) Summary {
 	sum := next
-	if s.Blocks > 0 {
+	switch {
+	case next.To == 0: // it broke off before it knew how far the chain was read
+		sum.From, sum.To = s.From, s.To
+	case s.Blocks > 0:
 		sum.From = s.From
 	}
 	sum.Blocks += s.Blocks

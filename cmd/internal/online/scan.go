@@ -250,10 +250,13 @@ func followScan(ctx context.Context, s *Station) (id uint64, total scanner.Summa
 	told := alarmsTold{}
 	err = scan.Follow(ctx, func(sum scanner.Summary, err error) error {
 		bar.end()
+		total = total.Plus(sum)
+		if ctx.Err() != nil {
+			return err // broken off before it knew how things stand
+		}
 		warnScan(s, sum)
 		noteEnded(s, sum.Cleared)
 		told.note(s, sum.Alarms)
-		total = total.Plus(sum)
 		var alarm *wallet.AlarmError
 		switch {
 		case errors.Is(err, scanner.ErrFinalChanged): // which is an alarm
