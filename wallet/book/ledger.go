@@ -36,19 +36,25 @@ func (b *Book) Credit(ctx context.Context, t Transfer) (Booked, error) {
 // Transfer moves funds from one account to another, at most what is available
 // to the first. A frozen account gives nothing.
 func (b *Book) Transfer(ctx context.Context, t Transfer) (Booked, error) {
-	if err := wallet.CheckID("account", t.From); err != nil {
+	if err := checkGiver(t); err != nil {
 		return Booked{}, wallet.As(wallet.ErrUsage, "%w", err)
-	}
-	if t.From == t.To {
-		return Booked{}, wallet.As(wallet.ErrUsage, "account %s: a transfer to itself moves nothing", t.From)
 	}
 	return b.book(ctx, wallet.EntryTransfer, t)
 }
 
-func (b *Book) book(ctx context.Context, kind wallet.EntryKind, t Transfer) (Booked, error) {
+func (b *Book) book(ctx context.Context, kind wallet.EntryKind, t Transfer) (done Booked, err error) {
 	if err := t.check(); err != nil {
 		return Booked{}, wallet.As(wallet.ErrUsage, "%w", err)
 	}
+	err = b.DB.Update(ctx, func(tx store.Tx) (err error) {
+		done, err = b.bookIn(tx, kind, t)
+		return err
+	})
+	return done, err
+}
+
+// bookIn is book for a transfer that was checked, in the caller's transaction.
+func (b *Book) bookIn(tx store.Tx, kind wallet.EntryKind, t Transfer) (done Booked, err error) {
 	e := wallet.Entry{
 		ID:      string(kind) + ":" + t.ID,
 		ChainID: t.Asset.ChainID,
@@ -59,33 +65,40 @@ func (b *Book) book(ctx context.Context, kind wallet.EntryKind, t Transfer) (Boo
 			wallet.Posting{Location: wallet.Outside, Owner: t.From, Book: wallet.Available},
 			wallet.Posting{Location: wallet.Outside, Owner: t.To, Book: wallet.Available}),
 	}
-	var done Booked
-	err := b.DB.Update(ctx, func(tx store.Tx) error {
-		have, known, err := store.EntryByID(tx, e.ID)
-		if err != nil {
-			return err
+	have, known, err := store.EntryByID(tx, e.ID)
+	if err != nil {
+		return done, err
+	}
+	if known {
+		done = Booked{Entry: have, Already: true}
+	} else {
+		done = Booked{Entry: e}
+		if err := notFrozen(tx, t.From); err != nil {
+			return done, err
 		}
-		if known {
-			done = Booked{Entry: have, Already: true}
-		} else {
-			done = Booked{Entry: e}
-			if err := notFrozen(tx, t.From); err != nil {
-				return err
-			}
-			if err := t.covered(tx); err != nil {
-				return err
-			}
+		if err := t.covered(tx); err != nil {
+			return done, err
 		}
-		if err := store.Book(tx, e); known && errors.Is(err, wallet.ErrConflict) {
-			return wallet.WithHint(err, "airlock ledger entries shows what it was; another movement needs another id")
-		} else if err != nil {
-			return err
-		}
-		left, err := store.BalanceOf(tx, t.From, t.Asset)
-		done.Left = left[wallet.Available]
-		return err
-	})
+	}
+	if err := store.Book(tx, e); known && errors.Is(err, wallet.ErrConflict) {
+		return done, wallet.WithHint(err, "airlock ledger entries shows what it was; another movement needs another id")
+	} else if err != nil {
+		return done, err
+	}
+	left, err := store.BalanceOf(tx, t.From, t.Asset)
+	done.Left = left[wallet.Available]
 	return done, err
+}
+
+// checkGiver refuses what can be no transfer between two accounts.
+func checkGiver(t Transfer) error {
+	if err := wallet.CheckID("account", t.From); err != nil {
+		return err
+	}
+	if t.From == t.To {
+		return fmt.Errorf("account %s: a transfer to itself moves nothing", t.From)
+	}
+	return nil
 }
 
 // covered refuses, in words for people, what the ledger would refuse.
@@ -113,8 +126,12 @@ func (t Transfer) check() error {
 	if t.Amount.Sign() <= 0 {
 		return fmt.Errorf("amount %s: want more than zero", t.Amount)
 	}
-	if len(t.Memo) > 500 {
-		return fmt.Errorf("memo: %d bytes, want at most 500", len(t.Memo))
+	return checkMemo(t.Memo)
+}
+
+func checkMemo(memo string) error {
+	if len(memo) > 500 {
+		return fmt.Errorf("memo: %d bytes, want at most 500", len(memo))
 	}
 	return nil
 }
@@ -127,7 +144,8 @@ func notFrozen(tx store.Tx, account string) error {
 	if err != nil || reason == "" {
 		return err
 	}
-	return wallet.As(wallet.ErrConflict, "account %s is frozen: it %s", account, reason)
+	return wallet.WithHint(wallet.As(wallet.ErrConflict, "account %s is frozen: it %s", account, reason),
+		"airlock ledger balances --account %s shows what it owes", account)
 }
 
 // Standing is what an owner has of an asset.

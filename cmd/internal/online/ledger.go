@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -192,10 +194,10 @@ func (o *ledgerMove) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.amount, "amount", "", "how much, as a `decimal` such as 0.25")
 	c.Flags().StringVar(&o.id, "id", "", "your `id` of this; the same again books nothing")
 	c.Flags().StringVar(&o.memo, "memo", "", "`text` to remember with it")
-	for _, name := range []string{"asset", "amount", "id"} {
-		_ = c.MarkFlagRequired(name) // the flag was defined above
-	}
 }
+
+// moveFlags must be given with a move.
+var moveFlags = []string{"asset", "amount", "id"}
 
 func newLedgerCredit(s *Station) *cobra.Command {
 	var o ledgerMove
@@ -211,25 +213,79 @@ content again nothing is booked; with the same id and other content it fails.`,
 		},
 	}
 	o.add(c)
+	for _, name := range moveFlags {
+		_ = c.MarkFlagRequired(name) // the flag was defined above
+	}
 	return c
 }
 
 func newLedgerTransfer(s *Station) *cobra.Command {
 	var o ledgerMove
+	file := ""
 	c := &cobra.Command{
-		Use:   "transfer FROM TO --asset SYMBOL --amount DECIMAL --id ID",
-		Short: "Move funds from one account to another",
+		Use:   "transfer {FROM TO --asset SYMBOL --amount DECIMAL --id ID | --file FILE.csv}",
+		Short: "Move funds from one account to another, or among many",
 		Long: `Move what is available to one account to another. Nothing moves on chain. With
 the same id and content again nothing is booked; with the same id and other
-content it fails.`,
-		Example: `  airlock ledger transfer alice bob --asset USDC --amount 12.50 --id order-4711`,
-		Args:    cobra.ExactArgs(2),
+content it fails. A frozen account gives nothing.
+
+A file has the columns id, from, to, asset, amount and perhaps memo, in any order:
+one to one, or one to many. All of its rows are booked, or none and an error that
+names line, column and value. They count one after the other: an account may give
+on what an earlier row gave it, and none may owe in between. The same file again
+books nothing.`,
+		Example: `  airlock ledger transfer alice bob --asset USDC --amount 12.50 --id order-4711
+  airlock ledger transfer --file shares.csv`,
+		Args: cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			single := o.asset != "" || o.amount != "" || c.Flags().Changed("id") || o.memo != ""
+			switch {
+			case file != "" && (single || len(args) > 0):
+				return wallet.As(wallet.ErrUsage, "the file says who gives what to whom: accounts, --asset, --amount, --id and --memo cannot be given too")
+			case file != "":
+				return runLedgerTransferFile(c.Context(), s, file)
+			case len(args) != 2:
+				return wallet.WithHint(wallet.As(wallet.ErrUsage, "want the two accounts FROM and TO, or --file"), "%s --help shows how", c.CommandPath())
+			}
+			for _, name := range moveFlags {
+				if !c.Flags().Changed(name) {
+					return wallet.As(wallet.ErrUsage, "required flag(s) %q not set", name)
+				}
+			}
 			return runLedgerMove(c.Context(), s, args[0], args[1], o, (*book.Book).Transfer)
 		},
 	}
 	o.add(c)
+	c.Flags().StringVar(&file, "file", "", "CSV `file` of transfers instead")
 	return c
+}
+
+func runLedgerTransferFile(ctx context.Context, s *Station, path string) error {
+	chain, err := s.Chain(ctx)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return wallet.As(wallet.ErrUsage, "%w", err)
+	}
+	defer f.Close()
+	progress := s.Progress("transfers", 0)
+	sum, err := s.Book().TransferAll(ctx, chain.ID, filepath.Base(path), f, func() { progress.Add(1) })
+	progress.End()
+	if err != nil {
+		return err
+	}
+	row := struct {
+		ChainID uint64 `json:"chain_id"`
+		book.TransferFile
+	}{chain.ID, sum}
+	return s.Print(row, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %d booked, %d known before\n", plural(sum.Rows, "row", "rows"), sum.New, sum.Known)
+		for _, t := range sum.Totals {
+			fmt.Fprintf(w, "total %s %s\n", t.Amount.Decimal(t.Decimals), cli.Clean(t.Symbol))
+		}
+	})
 }
 
 // movedRow is a credit or transfer as programs read it.
