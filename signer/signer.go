@@ -389,13 +389,20 @@ func (s *Service) signAll(ctx context.Context, b *batch.Batch, keys Keys) ([][]w
 		buf := scratch.Get().(*[]byte)
 		defer scratch.Put(buf)
 		it := &b.Items[i]
-		all[i] = make([]wallet.SignedRung, len(it.Rungs))
+		all[i] = make([]wallet.SignedRung, 0, it.Signatures())
 		for rung := range it.Rungs {
 			signed, err := signRung(keys, b.ChainID, it, rung, buf)
 			if err != nil {
 				return fmt.Errorf("sign item %d: %w", i, err)
 			}
-			all[i][rung] = signed
+			all[i] = append(all[i], signed)
+		}
+		if cancel := it.CancelItem(b.ChainID); cancel != nil {
+			signed, err := signRung(keys, b.ChainID, cancel, 0, buf)
+			if err != nil {
+				return fmt.Errorf("sign the cancel of item %d: %w", i, err)
+			}
+			all[i] = append(all[i], signed)
 		}
 		if s.Step != nil {
 			s.Step()

@@ -85,14 +85,40 @@ const (
 // built again with the same payload and other fees; every attempt may still
 // turn up on chain, so all are kept.
 type Attempt struct {
-	Batch  string       `json:"batch"`
-	Item   int          `json:"item"`
+	Batch string `json:"batch"`
+	Item  int    `json:"item"`
+	// Cancel says that the attempt does not serve the slot's intent but takes
+	// its nonce: it sends 0 of the coin from the sender to itself. It was signed
+	// together with the attempt before it, or in a batch of its own.
+	Cancel bool         `json:"cancel,omitzero"`
+	Gas    uint64       `json:"gas,string,omitzero"` // limit of a cancel; others have that of the slot's payload
 	Rungs  []Fee        `json:"rungs"`
 	Signed []SignedRung `json:"signed,omitzero"` // as long as Rungs, once signed
 	// Discarded says that the operator gave the attempt up. It is not offered
 	// any more, but its signatures may still turn up on chain.
 	Discarded bool `json:"discarded,omitzero"`
+	// Offered is how many of the rungs were given to a node, the lowest first,
+	// and RungAt and RungHead are the time and the number of the head when the
+	// highest of them was given first.
+	Offered  int       `json:"offered,omitzero"`
+	RungAt   time.Time `json:"rung_at,omitzero"`
+	RungHead uint64    `json:"rung_head,omitzero"`
 }
+
+// Rung is the highest rung of the attempt that a node was given, from 0, or the
+// first if none was.
+func (a *Attempt) Rung() int { return max(a.Offered-1, 0) }
+
+// Wish is what an operator asked for beyond what the batch of a slot says.
+type Wish string
+
+// Wishes that a slot may carry until it is final.
+const (
+	// WishCancel wants the nonce taken by a cancel instead of the intent.
+	WishCancel Wish = "cancel"
+	// WishBump wants higher fees than any rung has that was signed.
+	WishBump Wish = "bump"
+)
 
 // Outgoing is the transaction of one slot.
 type Outgoing struct {
@@ -105,15 +131,64 @@ type Outgoing struct {
 	// Requires is a slot that must be mined with success before this one may
 	// be offered: the top-up of a sweep.
 	Requires  *Slot       `json:"requires,omitzero"`
-	Rung      int         `json:"rung"` // the highest rung of the last attempt that was offered
-	OfferedAt time.Time   `json:"offered_at,omitzero"`
-	Answer    string      `json:"answer,omitzero"`  // what a node last said, when it refused
-	TxHash    common.Hash `json:"tx_hash,omitzero"` // of what was accepted or mined
+	Wish      Wish        `json:"wish,omitzero"`
+	OfferedAt time.Time   `json:"offered_at,omitzero"` // when a node was last given it
+	Answer    string      `json:"answer,omitzero"`     // what a node last said, when it refused
+	TxHash    common.Hash `json:"tx_hash,omitzero"`    // of what was accepted or mined
 	BoundAt   time.Time   `json:"bound_at"`
 }
 
-// Last is the newest attempt.
-func (o *Outgoing) Last() *Attempt { return &o.Attempts[len(o.Attempts)-1] }
+// Last is the newest attempt that serves the slot's intent.
+func (o *Outgoing) Last() *Attempt { return o.newest(func(a *Attempt) bool { return !a.Cancel }) }
+
+// Cancellation is the newest cancel that is signed, or nil. It pays nobody, so
+// discarding its batch takes nothing from it.
+func (o *Outgoing) Cancellation() *Attempt {
+	return o.newest(func(a *Attempt) bool { return a.Cancel && len(a.Signed) > 0 })
+}
+
+// Current is the attempt that nodes are to be given: the cancel if the operator
+// wants one and there is one, else the last.
+func (o *Outgoing) Current() *Attempt {
+	if o.Wish == WishCancel {
+		if a := o.Cancellation(); a != nil {
+			return a
+		}
+	}
+	return o.Last()
+}
+
+func (o *Outgoing) newest(is func(*Attempt) bool) *Attempt {
+	for i := len(o.Attempts) - 1; i >= 0; i-- {
+		if a := &o.Attempts[i]; is(a) {
+			return a
+		}
+	}
+	return nil
+}
+
+// PayloadOf is what an attempt at the slot does on chain.
+func (o *Outgoing) PayloadOf(a *Attempt) Payload {
+	if a.Cancel {
+		return Payload{To: o.Slot.Sender, Data: []byte{}, Gas: a.Gas}
+	}
+	return o.Payload
+}
+
+// WorstFee is the most that the slot's transaction can cost in gas, whichever of
+// its attempts is mined, in wei.
+func (o *Outgoing) WorstFee() (fee Amount) {
+	for i := range o.Attempts {
+		a := &o.Attempts[i]
+		if len(a.Rungs) == 0 {
+			continue
+		}
+		if worst := a.Rungs[len(a.Rungs)-1].MaxFeePerGas.Mul(o.PayloadOf(a).Gas); worst.Cmp(fee) > 0 {
+			fee = worst
+		}
+	}
+	return fee
+}
 
 // Mined is a transaction of one of our addresses that scanning found in a
 // proven block, whoever sent it. There is at most one per slot at a time.

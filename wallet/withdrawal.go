@@ -1,6 +1,7 @@
 package wallet
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -82,4 +83,10 @@ type Slot struct {
 	ChainID uint64         `json:"chain_id"`
 	Sender  common.Address `json:"sender"`
 	Nonce   uint64         `json:"nonce"`
+}
+
+// IntentID names the intent of a slot that serves no withdrawal, and a cancel
+// at it. It is unique in a home.
+func (s Slot) IntentID() string {
+	return fmt.Sprintf("%d:%s:%d", s.ChainID, s.Sender.Hex(), s.Nonce)
 }

@@ -149,6 +149,9 @@ func (v *violations) checkItem(i int, chain Chain) {
 	if old := it.Replaces; old.Kind != "" && kind != wallet.IntentCancel && v.p.Allow != nil && !v.p.Allow[Replacement] {
 		v.addItem("allow", i, "replaces", fmt.Sprintf("%s %q", old.Kind, old.ID), "was signed at this nonce, and the policy does not allow a replacement")
 	}
+	if it.Cancel != nil && v.p.Allow != nil && !v.p.Allow[wallet.IntentCancel] {
+		v.addItem("allow", i, "cancel", wallet.IntentCancel, "is not what the policy allows to sign")
+	}
 	if v.p.Roles != nil && !v.p.Roles[it.Path.Role] {
 		v.addItem("roles", i, "path", it.Path, "is of the role %s, which the policy does not allow to send", it.Path.Role)
 	}
@@ -200,6 +203,9 @@ func (v *violations) checkItemFees(i int, chain Chain) {
 	last := len(it.Rungs) - 1
 	if limit, top := chain.MaxFeePerGas, it.Rungs[last].MaxFeePerGas; limit != nil && top.Cmp(*limit) > 0 {
 		v.addItem("max_fee_per_gas_gwei", i, fmt.Sprintf("rungs/%d/max_fee_per_gas", last), top.Decimal(gweiDecimals)+" gwei", "is above %s gwei", limit.Decimal(gweiDecimals))
+	}
+	if c := it.Cancel; c != nil && chain.MaxFeePerGas != nil && c.MaxFeePerGas.Cmp(*chain.MaxFeePerGas) > 0 {
+		v.addItem("max_fee_per_gas_gwei", i, "cancel/max_fee_per_gas", c.MaxFeePerGas.Decimal(gweiDecimals)+" gwei", "is above %s gwei", chain.MaxFeePerGas.Decimal(gweiDecimals))
 	}
 	if limit, fee := chain.MaxFeePerTransaction, it.WorstFee(); limit != nil && fee.Cmp(*limit) > 0 {
 		v.addItem("max_fee_per_transaction", i, "gas", fee.Decimal(coinDecimals), "is the worst-case fee of %d gas, above %s", it.Gas, limit.Decimal(coinDecimals))

@@ -63,6 +63,10 @@ const (
 	MinGas = 21_000
 	MaxGas = 1 << 24
 
+	// MaxCancelGas is the most that a cancel may ask for. Sending 0 takes MinGas,
+	// and more on rollups that count what they post as gas.
+	MaxCancelGas = 2_000_000
+
 	// MaxNonce is the highest nonce of a transaction (EIP-2681).
 	MaxNonce = 1<<64 - 2
 
@@ -125,9 +129,26 @@ type Item struct {
 	// RequestedBy are signatures of RequestHash by those who asked for the
 	// withdrawal.
 	RequestedBy []wallet.Requester `json:"requested_by,omitempty"`
+	// Cancel is signed together with the rungs where there is one, so that the
+	// nonce can be taken without another trip to the station.
+	Cancel *Cancel `json:"cancel,omitempty"`
 	// Requires is the position of the item that must be mined before this one
 	// is sent: the top-up of a sweep. It is -1 where there is none.
 	Requires int `json:"requires,string"`
+}
+
+// Cancel is a transaction that takes the nonce of its item: it sends 0 from the
+// item's sender to itself. It outbids the top rung: each field is at least Bump
+// of it.
+type Cancel struct {
+	Gas                  uint64        `json:"gas,string"` // limit, MinGas to MaxCancelGas
+	MaxFeePerGas         wallet.Amount `json:"max_fee_per_gas"`
+	MaxPriorityFeePerGas wallet.Amount `json:"max_priority_fee_per_gas"`
+}
+
+// Fee is what the cancel offers.
+func (c *Cancel) Fee() wallet.Fee {
+	return wallet.Fee{MaxFeePerGas: c.MaxFeePerGas, MaxPriorityFeePerGas: c.MaxPriorityFeePerGas}
 }
 
 // Approval is an EIP-712 signature of the batch's digest by one approver.
@@ -151,7 +172,7 @@ type Signed struct {
 	RecordHead string    `json:"record_head"`
 	SignedAt   time.Time `json:"signed_at"` // UTC, whole seconds
 	// Transactions holds, per item in the batch's order, one signed
-	// transaction per rung.
+	// transaction per rung, and one more for its cancel where it has one.
 	Transactions [][]wallet.SignedRung `json:"transactions"`
 }
 
@@ -166,9 +187,35 @@ func NewID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// Transaction is the unsigned transaction of one rung.
-func (it *Item) Transaction(chainID uint64, rung int) *types.Transaction {
-	fee := it.Rungs[rung]
+// CancelItem is the item's cancel as an item of its own, or nil.
+func (it *Item) CancelItem(chainID uint64) *Item {
+	if it.Cancel == nil {
+		return nil
+	}
+	slot := wallet.Slot{ChainID: chainID, Sender: it.From, Nonce: it.Nonce}
+	return &Item{
+		From: it.From, Path: it.Path, Nonce: it.Nonce, To: it.From, Data: hexutil.Bytes{},
+		Gas: it.Cancel.Gas, Rungs: []wallet.Fee{it.Cancel.Fee()}, Replaces: it.Intent.Name(), Requires: -1,
+		Intent: wallet.Intent{Kind: wallet.IntentCancel, ID: slot.IntentID(), Asset: wallet.Coin(chainID), Recipient: it.From},
+	}
+}
+
+// Signatures is how many signatures the item gets: one per rung, and one for
+// its cancel.
+func (it *Item) Signatures() int {
+	if it.Cancel != nil {
+		return len(it.Rungs) + 1
+	}
+	return len(it.Rungs)
+}
+
+// Transaction is the unsigned transaction that a signature of the item is for:
+// that of a rung, or for the number after the last rung that of the cancel.
+func (it *Item) Transaction(chainID uint64, n int) *types.Transaction {
+	if n == len(it.Rungs) {
+		return it.CancelItem(chainID).Transaction(chainID, 0)
+	}
+	fee := it.Rungs[n]
 	return types.NewTx(&types.DynamicFeeTx{
 		ChainID:   new(big.Int).SetUint64(chainID),
 		Nonce:     it.Nonce,
@@ -182,9 +229,15 @@ func (it *Item) Transaction(chainID uint64, rung int) *types.Transaction {
 }
 
 // WorstFee is the most that the item can cost in gas, in wei: its gas limit
-// at the top rung.
+// at the top rung, or its cancel if that costs more.
 func (it *Item) WorstFee() wallet.Amount {
-	return it.Rungs[len(it.Rungs)-1].MaxFeePerGas.Mul(it.Gas)
+	fee := it.Rungs[len(it.Rungs)-1].MaxFeePerGas.Mul(it.Gas)
+	if it.Cancel != nil {
+		if c := it.Cancel.MaxFeePerGas.Mul(it.Cancel.Gas); c.Cmp(fee) > 0 {
+			return c
+		}
+	}
+	return fee
 }
 
 // WorstFee is the most that all items can cost in gas, in wei.

@@ -85,7 +85,17 @@ func (w *canonWriter) batch(b *Batch, approvals bool) {
 }
 
 func (w *canonWriter) item(it *Item) {
-	w.raw(`{"data":"`)
+	w.raw(`{`)
+	if c := it.Cancel; c != nil {
+		w.raw(`"cancel":{"gas":"`)
+		w.number(c.Gas)
+		w.raw(`","max_fee_per_gas":"`)
+		w.amount(c.MaxFeePerGas)
+		w.raw(`","max_priority_fee_per_gas":"`)
+		w.amount(c.MaxPriorityFeePerGas)
+		w.raw(`"},`)
+	}
+	w.raw(`"data":"`)
 	w.hex(it.Data)
 	w.raw(`","from":"`, w.address(it.From), `","gas":"`)
 	w.number(it.Gas)

@@ -162,6 +162,9 @@ func (b *Batch) checkItem(i int, assets map[wallet.AssetID]Asset) error {
 	if err := checkRungs(i, it.Rungs); err != nil {
 		return err
 	}
+	if err := checkCancel(i, it); err != nil {
+		return err
+	}
 	return checkPayload(i, it)
 }
 
@@ -341,6 +344,30 @@ func checkRungs(i int, rungs []wallet.Fee) error {
 		if f.MaxPriorityFeePerGas.Cmp(least.MaxPriorityFeePerGas) < 0 {
 			return itemFault(i, field("max_priority_fee_per_gas"), f.MaxPriorityFeePerGas, "want at least %s, one tenth above the rung before", least.MaxPriorityFeePerGas)
 		}
+	}
+	return nil
+}
+
+// checkCancel holds the cancel that is signed with an item against its rungs.
+func checkCancel(i int, it *Item) error {
+	c := it.Cancel
+	if c == nil {
+		return nil
+	}
+	least := Bump(it.Rungs[len(it.Rungs)-1])
+	switch {
+	case emptiesNonce(it.Intent.Kind):
+		return itemFault(i, "cancel", nil, "a %s pays nobody, so there is nothing to cancel", it.Intent.Kind)
+	case c.Gas < MinGas || c.Gas > MaxCancelGas:
+		return itemFault(i, "cancel/gas", c.Gas, "want a gas limit of %d to %d", MinGas, MaxCancelGas)
+	case c.MaxFeePerGas.Big().BitLen() > 128:
+		return itemFault(i, "cancel/max_fee_per_gas", c.MaxFeePerGas, "want a fee of at most 128 bits")
+	case c.MaxFeePerGas.Cmp(least.MaxFeePerGas) < 0:
+		return itemFault(i, "cancel/max_fee_per_gas", c.MaxFeePerGas, "want at least %s, one tenth above the top rung", least.MaxFeePerGas)
+	case c.MaxPriorityFeePerGas.Cmp(least.MaxPriorityFeePerGas) < 0:
+		return itemFault(i, "cancel/max_priority_fee_per_gas", c.MaxPriorityFeePerGas, "want at least %s, one tenth above the top rung", least.MaxPriorityFeePerGas)
+	case c.MaxPriorityFeePerGas.Cmp(c.MaxFeePerGas) > 0:
+		return itemFault(i, "cancel/max_priority_fee_per_gas", c.MaxPriorityFeePerGas, "is above max_fee_per_gas %s", c.MaxFeePerGas)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ var options = json.JoinOptions(
 		atMost[Approval](MaxApprovals),
 		atMost[wallet.Requester](MaxRequesters),
 		atMost[[]wallet.SignedRung](MaxItems),
-		atMost[wallet.SignedRung](MaxRungs),
+		atMost[wallet.SignedRung](MaxRungs+1), // and the cancel
 	)),
 )
 

@@ -69,10 +69,11 @@ type Row struct {
 	To            common.Address // of the transaction: the recipient, or the token contract
 	Gas           uint64
 	Rungs         []wallet.Fee
+	Cancel        *Cancel // signed together with it; nil for none
 	WorstFee      wallet.Amount
 	Requires      int               // position, or -1
 	Replaces      wallet.IntentName // what was signed at the nonce before; zero for nothing
-	Hashes        []common.Hash     // per rung, if signed
+	Hashes        []common.Hash     // per rung, then of the cancel, if signed
 	Data          []byte            // call data
 	Slot          wallet.Slot       // chain, sender and nonce
 }
@@ -148,7 +149,7 @@ func Summarize(b *Batch) Summary {
 		s.Rows = append(s.Rows, Row{
 			Position: i, Kind: in.Kind, ID: in.ID, From: it.From, Path: it.Path, Nonce: it.Nonce,
 			Recipient: in.Recipient, RecipientPath: it.RecipientPath, Asset: assets[in.Asset], Amount: in.Amount,
-			To: it.To, Gas: it.Gas, Rungs: it.Rungs, WorstFee: it.WorstFee(), Requires: it.Requires, Replaces: it.Replaces, Data: it.Data,
+			To: it.To, Gas: it.Gas, Rungs: it.Rungs, Cancel: it.Cancel, WorstFee: it.WorstFee(), Requires: it.Requires, Replaces: it.Replaces, Data: it.Data,
 			Slot: wallet.Slot{ChainID: b.ChainID, Sender: it.From, Nonce: it.Nonce},
 		})
 		key := totalKey{in.Kind, in.Asset}

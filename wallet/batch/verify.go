@@ -45,8 +45,8 @@ func (s *Signed) check() error {
 		return fault("transactions", nil, "signatures of %d items for a batch of %d", have, want)
 	}
 	for i, rungs := range s.Transactions {
-		if have, want := len(rungs), len(s.Batch.Items[i].Rungs); have != want {
-			return signedFault(i, -1, "", "%d signatures for %d rungs", have, want)
+		if have, want := len(rungs), s.Batch.Items[i].Signatures(); have != want {
+			return signedFault(i, -1, "", "%d signatures, and the item needs %d", have, want)
 		}
 	}
 	return nil

@@ -80,8 +80,8 @@ func RequestID(digest [32]byte, rung int) uuid.UUID {
 	return id
 }
 
-// NewRequest is the request for one rung, counted from 0, of a batch that Check
-// accepted and that has a single item, a withdrawal. The fingerprint is that of
+// NewRequest is the request for one rung, counted from 0, or after the last for
+// the cancel that is signed with it, of a batch that Check accepted and that has a single item, a withdrawal. The fingerprint is that of
 // the wallet's master key, which some wallets insist on; 0 leaves it out. The
 // error is of class [wallet.ErrRefused] or [wallet.ErrUsage].
 func NewRequest(b *batch.Batch, rung int, fingerprint uint32) (*Request, error) {
@@ -89,8 +89,8 @@ func NewRequest(b *batch.Batch, rung int, fingerprint uint32) (*Request, error) 
 	if err != nil {
 		return nil, err
 	}
-	if rung < 0 || rung >= len(it.Rungs) {
-		return nil, wallet.As(wallet.ErrUsage, "rung %d: the item has %d", rung+1, len(it.Rungs))
+	if rung < 0 || rung >= it.Signatures() {
+		return nil, wallet.As(wallet.ErrUsage, "rung %d: the item has %d", rung+1, it.Signatures())
 	}
 	digest, err := b.Digest()
 	if err != nil {
@@ -111,6 +111,9 @@ func NewRequest(b *batch.Batch, rung int, fingerprint uint32) (*Request, error) 
 // unsigned is the transaction of a rung as EIP-1559 has it signed: the type,
 // then RLP without a signature.
 func unsigned(chain uint64, it *batch.Item, rung int) ([]byte, error) {
+	if rung == len(it.Rungs) {
+		it, rung = it.CancelItem(chain), 0
+	}
 	fee := it.Rungs[rung]
 	list, err := rlp.EncodeToBytes([]any{
 		chain, it.Nonce, fee.MaxPriorityFeePerGas.Big(), fee.MaxFeePerGas.Big(), it.Gas, it.To, it.Value.Big(), []byte(it.Data), []any{},

@@ -71,8 +71,8 @@ func NewAnswers(b *batch.Batch) (*Answers, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Answers{batch: b, rungs: make([]wallet.SignedRung, len(it.Rungs)), ids: map[uuid.UUID]int{}}
-	for rung := range it.Rungs {
+	a := &Answers{batch: b, rungs: make([]wallet.SignedRung, it.Signatures()), ids: map[uuid.UUID]int{}}
+	for rung := range it.Signatures() {
 		a.ids[RequestID(digest, rung)] = rung
 	}
 	return a, nil

@@ -76,7 +76,7 @@ func (s *settler) isDeposit(id string) (bool, error) {
 // it settled. If it paid a withdrawal, up to the amount of that is the
 // withdrawal's and the rest is the house's.
 func (s *settler) bookMined(m wallet.Mined, w *wallet.Withdrawal) error {
-	id := IntentID(m.Slot)
+	id := m.Slot.IntentID()
 	gas := wallet.Move(wallet.Coin(s.chain), m.Cost(),
 		wallet.Posting{Location: m.Slot.Sender, Owner: wallet.House, Book: wallet.Available},
 		wallet.Posting{Location: wallet.Outside, Owner: wallet.House, Book: wallet.GasSpent})
@@ -202,7 +202,7 @@ func (s *settler) bookDust(m *wallet.Mined, o *wallet.Outgoing) error {
 	postings := wallet.Move(wallet.Coin(s.chain), dust.Sub(before),
 		wallet.Posting{Location: o.Slot.Sender, Owner: wallet.House, Book: wallet.Available},
 		wallet.Posting{Location: o.Slot.Sender, Owner: wallet.House, Book: wallet.Dust})
-	if err := s.book(m, "dust:"+IntentID(o.Slot), wallet.EntryMovement, IntentID(o.Slot), postings); err != nil {
+	if err := s.book(m, "dust:"+o.Slot.IntentID(), wallet.EntryMovement, o.Slot.IntentID(), postings); err != nil {
 		return err
 	}
 	return store.PutDust(s.tx, s.chain, o.Slot.Sender, dust)
@@ -223,7 +223,7 @@ func unspent(m *wallet.Mined, o *wallet.Outgoing) wallet.Amount {
 	if len(attempt.Rungs) == 0 {
 		return wallet.Amount{}
 	}
-	left := attempt.Rungs[len(attempt.Rungs)-1].MaxFeePerGas.Mul(o.Payload.Gas).Sub(m.Cost())
+	left := attempt.Rungs[len(attempt.Rungs)-1].MaxFeePerGas.Mul(o.PayloadOf(attempt).Gas).Sub(m.Cost())
 	if left.Sign() < 0 {
 		return wallet.Amount{}
 	}

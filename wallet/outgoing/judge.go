@@ -26,6 +26,8 @@ const (
 	Other
 	// Foreign: its content is not the intent's. Somebody else used the nonce.
 	Foreign
+	// Canceled: it is the cancel of the slot, which pays nobody.
+	Canceled
 )
 
 // Judge decides what a mined transaction means for the intent that its slot is
@@ -33,6 +35,8 @@ const (
 // it signed itself.
 func Judge(m *wallet.Mined, o *wallet.Outgoing) Outcome {
 	switch {
+	case isCancel(m, o):
+		return Canceled
 	case !isOurs(m, o):
 		return Foreign
 	case !m.Success:
@@ -62,14 +66,25 @@ func Judge(m *wallet.Mined, o *wallet.Outgoing) Outcome {
 	return Done
 }
 
-// isOurs reports whether a mined transaction is the one of its slot.
+// isCancel reports whether a mined transaction is a cancel that was written for
+// its slot.
+func isCancel(m *wallet.Mined, o *wallet.Outgoing) bool {
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Cancel && hasPayload(m, o.PayloadOf(a)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isOurs reports whether a mined transaction serves the intent of its slot.
 func isOurs(m *wallet.Mined, o *wallet.Outgoing) bool {
 	if hasPayload(m, o.Payload) {
 		return true
 	}
 	for _, a := range o.Attempts {
 		for _, s := range a.Signed {
-			if s.Hash == m.TxHash {
+			if s.Hash == m.TxHash && !a.Cancel {
 				return true
 			}
 		}
@@ -95,6 +110,8 @@ func explain(out Outcome, m *wallet.Mined, o *wallet.Outgoing) string {
 		return fmt.Sprintf("the token moved something else than it was told in %s: airlock resolve shows it", m.TxHash)
 	case Foreign:
 		return fmt.Sprintf("nonce %d of %s was used by %s, which is not this payment", o.Slot.Nonce, o.Slot.Sender, m.TxHash)
+	case Canceled:
+		return fmt.Sprintf("nonce %d of %s was taken by its cancel %s", o.Slot.Nonce, o.Slot.Sender, m.TxHash)
 	case Done:
 	}
 	return ""

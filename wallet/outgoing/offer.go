@@ -26,7 +26,7 @@ type Evidence struct {
 // signatures that nobody discarded, its slot is free, what it requires was
 // mined with success, and no node accepted it within OfferAgain.
 func Wait(o *wallet.Outgoing, e Evidence, now time.Time) string {
-	switch last := o.Last(); {
+	switch last := o.Current(); {
 	case len(last.Signed) == 0:
 		return "not signed yet"
 	case last.Discarded:
@@ -139,7 +139,9 @@ func MarkOffered(tx store.Tx, slots []wallet.Slot, now time.Time) (offers []Offe
 			o.State = wallet.OutgoingOffered
 		}
 		o.OfferedAt = now
-		rung := o.Last().Signed[o.Rung]
+		attempt := o.Current()
+		attempt.Offered = max(attempt.Offered, 1)
+		rung := attempt.Signed[attempt.Rung()]
 		if err := store.PutOutgoing(tx, o); err != nil {
 			return nil, err
 		}

@@ -617,7 +617,7 @@ func TestSweepWithTopUp(t *testing.T) {
 		slot := wallet.Slot{ChainID: chainID, Sender: from, Nonce: nonce}
 		return batch.Item{
 			From: from, Path: wallet.Path{Role: role}, Nonce: nonce, To: p.To, Value: p.Value, Data: p.Data, Gas: p.Gas, Rungs: fee(10), Requires: -1,
-			Intent:        wallet.Intent{Kind: kind, ID: IntentID(slot), Asset: asset, Recipient: to, Amount: wallet.NewAmount(amount)},
+			Intent:        wallet.Intent{Kind: kind, ID: slot.IntentID(), Asset: asset, Recipient: to, Amount: wallet.NewAmount(amount)},
 			RecipientPath: wallet.Path{Role: recipient}.String(),
 		}
 	}

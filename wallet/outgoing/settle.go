@@ -17,6 +17,7 @@ type Progress struct {
 	Returned  int // was mined in a block that left the chain
 	Confirmed int
 	Failed    int
+	Canceled  int // its cancel is final at the slot; funds released
 	Replaced  int // another transaction is final at the slot
 	Held      int // waits for a person
 }
@@ -25,7 +26,7 @@ type Progress struct {
 func (p Progress) Add(q Progress) Progress {
 	return Progress{
 		p.Mined + q.Mined, p.Returned + q.Returned, p.Confirmed + q.Confirmed,
-		p.Failed + q.Failed, p.Replaced + q.Replaced, p.Held + q.Held,
+		p.Failed + q.Failed, p.Canceled + q.Canceled, p.Replaced + q.Replaced, p.Held + q.Held,
 	}
 }
 
@@ -39,7 +40,7 @@ func Stale(tx store.Tx, chain uint64) (slots []wallet.Slot, err error) {
 		}
 		known := o.State == wallet.OutgoingMined
 		same := known == ok && (!ok || o.TxHash == m.TxHash)
-		if ok && !same && !isOurs(&m, &o) {
+		if ok && !same && Judge(&m, &o) == Foreign {
 			same = strings.HasPrefix(o.Answer, explain(Foreign, &m, &o))
 		}
 		if !same {
@@ -66,7 +67,7 @@ func Observe(tx store.Tx, slots []wallet.Slot, now time.Time) (p Progress, err e
 			return p, err
 		}
 		switch {
-		case mined && isOurs(&m, &o):
+		case mined && Judge(&m, &o) != Foreign:
 			if o.State != wallet.OutgoingMined {
 				p.Mined++
 			}
@@ -97,6 +98,9 @@ func observeMined(tx store.Tx, o wallet.Outgoing, m wallet.Mined, now time.Time)
 		return err
 	}
 	w.Status, w.TxHash, w.Fee, w.Reason, w.UpdatedAt = wallet.WithdrawalMined, m.TxHash, m.Cost(), "", now
+	if Judge(&m, &o) == Canceled {
+		w.Reason = explain(Canceled, &m, &o) + ", until it is final"
+	}
 	return store.PutWithdrawal(tx, w)
 }
 
@@ -233,6 +237,9 @@ func (s *settler) settle(m wallet.Mined, p *Progress) error {
 	case Reverted, Silent:
 		p.Failed++
 		return s.close(m, o, out, wallet.WithdrawalFailed)
+	case Canceled:
+		p.Canceled++
+		return s.close(m, o, out, wallet.WithdrawalCanceled)
 	case Other:
 		if o.Intent.Kind != wallet.IntentWithdrawal {
 			p.Confirmed++
@@ -371,6 +378,9 @@ func (s *settler) close(m wallet.Mined, o wallet.Outgoing, out Outcome, status w
 	}
 	if err := Release(s.tx, w, s.now); err != nil {
 		return err
+	}
+	if status == wallet.WithdrawalCanceled {
+		return emitWithdrawal(s.tx, wallet.WithdrawalCanceledEvent, w, s.now)
 	}
 	return emitWithdrawal(s.tx, wallet.WithdrawalFailedEvent, w, s.now)
 }

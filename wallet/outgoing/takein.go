@@ -77,8 +77,11 @@ func takeInItem(tx store.Tx, slot wallet.Slot, id string, signed []wallet.Signed
 	if len(o.Attempts[i].Signed) > 0 {
 		return nil
 	}
-	o.Attempts[i].Signed = signed
-	if o.State == wallet.OutgoingBound && i == len(o.Attempts)-1 {
+	for ; i < len(o.Attempts) && o.Attempts[i].Batch == id; i++ { // its rungs, then its cancel
+		n := len(o.Attempts[i].Rungs)
+		o.Attempts[i].Signed, signed = signed[:n:n], signed[n:]
+	}
+	if o.State == wallet.OutgoingBound && o.Last().Batch == id {
 		o.State = wallet.OutgoingSigned
 	}
 	if err := store.PutOutgoing(tx, o); err != nil {

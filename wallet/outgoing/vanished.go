@@ -37,7 +37,7 @@ func (s *settler) settleAgain(old wallet.Mined, final uint64, p *Progress) error
 		p.Held++
 		return nil
 	}
-	id := IntentID(m.Slot)
+	id := m.Slot.IntentID()
 	gas := wallet.Move(wallet.Coin(s.chain), m.Cost().Sub(old.Cost()),
 		wallet.Posting{Location: m.Slot.Sender, Owner: wallet.House, Book: wallet.Available},
 		wallet.Posting{Location: wallet.Outside, Owner: wallet.House, Book: wallet.GasSpent})

@@ -77,7 +77,7 @@ func emitWithdrawal(tx store.Tx, t wallet.EventType, w wallet.Withdrawal, now ti
 	}
 	occasion := ""
 	if w.Slot != nil {
-		occasion = IntentID(*w.Slot)
+		occasion = w.Slot.IntentID()
 	}
 	return emit(tx, t, "withdrawal:"+w.ID, occasion, v, now)
 }
@@ -105,7 +105,7 @@ func emitSweep(tx store.Tx, t wallet.EventType, o *wallet.Outgoing, m *wallet.Mi
 	if err != nil {
 		return err
 	}
-	return emit(tx, t, "sweep:"+IntentID(o.Slot), "", Sweep{
+	return emit(tx, t, "sweep:"+o.Slot.IntentID(), "", Sweep{
 		ChainID: o.Slot.ChainID, Batch: o.Last().Batch, From: o.Slot.Sender.Hex(), Nonce: o.Slot.Nonce, To: o.Intent.Recipient.Hex(),
 		Asset: o.Intent.Asset, Symbol: asset.Symbol, Amount: o.Intent.Amount, Decimals: asset.Decimals,
 		TxHash: m.TxHash, Fee: m.Cost(), BlockNumber: m.BlockNumber, Reason: reason,

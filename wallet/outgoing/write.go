@@ -41,12 +41,6 @@ func CheckNonce(sender common.Address, chain, next uint64) error {
 		"airlock scan finds what was mined; airlock resolve then shows what airlock did not make, and attributes it")
 }
 
-// IntentID names the intent of a slot that serves no withdrawal. It is unique
-// in the home.
-func IntentID(s wallet.Slot) string {
-	return fmt.Sprintf("%d:%s:%d", s.ChainID, s.Sender.Hex(), s.Nonce)
-}
-
 // PayloadOf is what a payment of an asset does on chain, with a gas limit.
 func PayloadOf(asset wallet.AssetID, to common.Address, amount wallet.Amount, gas uint64) wallet.Payload {
 	if asset.IsCoin() {
@@ -133,11 +127,14 @@ func (w *writer) bind(i int) (wallet.Slot, error) {
 	}
 	o.State = wallet.OutgoingBound
 	o.Payload.Gas = it.Gas
-	o.Requires, o.Rung, o.OfferedAt, o.Answer = nil, 0, time.Time{}, ""
+	o.Requires, o.Wish, o.OfferedAt, o.Answer = nil, "", time.Time{}, ""
 	if r := it.Requires; r >= 0 {
 		o.Requires = &wallet.Slot{ChainID: w.b.ChainID, Sender: w.b.Items[r].From, Nonce: w.b.Items[r].Nonce}
 	}
 	o.Attempts = append(o.Attempts, wallet.Attempt{Batch: w.b.ID, Item: i, Rungs: it.Rungs})
+	if c := it.Cancel; c != nil {
+		o.Attempts = append(o.Attempts, wallet.Attempt{Batch: w.b.ID, Item: i, Cancel: true, Gas: c.Gas, Rungs: []wallet.Fee{c.Fee()}})
+	}
 	if it.Intent.Kind == wallet.IntentWithdrawal {
 		if err := w.claim(slot, it); err != nil {
 			return slot, err
@@ -278,7 +275,11 @@ func discardItem(tx store.Tx, slot wallet.Slot, id string, now time.Time) (bool,
 		return false, nil
 	}
 	o.State = wallet.OutgoingBound
-	o.Last().Discarded = true
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a.Batch == id && !a.Cancel { // a cancel does no harm
+			a.Discarded = true
+		}
+	}
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return false, err
 	}

@@ -172,7 +172,7 @@ func (s *Service) collect(tx store.Tx, d *draft) error {
 				return err
 			}
 			d.owed.spend(sender, o.Intent.Asset, o.Intent.Amount)
-			d.owed.spend(sender, d.coin.ID, worst(&o))
+			d.owed.spend(sender, d.coin.ID, o.WorstFee())
 			return nil
 		}); err != nil {
 			return err

@@ -18,6 +18,7 @@ type Report struct {
 	Mined       int `json:"mined"`       // found in a block that is not final yet
 	Confirmed   int `json:"confirmed"`   // final and booked
 	Failed      int `json:"failed"`      // final without effect; funds released
+	Canceled    int `json:"canceled"`    // final at the nonce is its cancel; funds released
 	Replaced    int `json:"replaced"`    // another transaction is final at the nonce
 	Returned    int `json:"returned"`    // left the chain with its block
 	Held        int `json:"held"`        // waits for a person: airlock resolve
@@ -35,7 +36,7 @@ type Report struct {
 func (s *Service) Confirm(ctx context.Context, dial func(context.Context) (Sender, error)) (Report, error) {
 	p, err := s.settle(ctx)
 	r := Report{
-		Mined: p.Mined, Confirmed: p.Confirmed, Failed: p.Failed,
+		Mined: p.Mined, Confirmed: p.Confirmed, Failed: p.Failed, Canceled: p.Canceled,
 		Replaced: p.Replaced, Returned: p.Returned, Held: p.Held,
 	}
 	if err != nil {
@@ -137,7 +138,8 @@ func (s *Service) OnTheWay(ctx context.Context) (rows []Row, err error) {
 				State: o.State, Since: o.BoundAt, TxHash: o.TxHash, Note: o.Answer,
 			}
 			if (r.TxHash == common.Hash{}) {
-				r.TxHash = last.Signed[o.Rung].Hash
+				current := o.Current()
+				r.TxHash = current.Signed[current.Rung()].Hash
 			}
 			rows = append(rows, r)
 			return nil
@@ -155,7 +157,7 @@ func (r Report) Changed() bool {
 // Add sums two passes; what waits is as the later one found it.
 func (r Report) Add(q Report) Report {
 	return Report{
-		Mined: r.Mined + q.Mined, Confirmed: r.Confirmed + q.Confirmed, Failed: r.Failed + q.Failed,
+		Mined: r.Mined + q.Mined, Confirmed: r.Confirmed + q.Confirmed, Failed: r.Failed + q.Failed, Canceled: r.Canceled + q.Canceled,
 		Replaced: r.Replaced + q.Replaced, Returned: r.Returned + q.Returned,
 		Rebroadcast: r.Rebroadcast + q.Rebroadcast, Refused: r.Refused + q.Refused,
 		Held: q.Held, Pending: q.Pending,

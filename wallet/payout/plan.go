@@ -129,17 +129,6 @@ func larger(a, b wallet.Amount) wallet.Amount {
 	return b
 }
 
-// worst is the most that a slot's transaction can still cost in gas, whichever
-// of its attempts is mined.
-func worst(o *wallet.Outgoing) (fee wallet.Amount) {
-	for _, a := range o.Attempts {
-		if len(a.Rungs) > 0 {
-			fee = larger(fee, a.Rungs[len(a.Rungs)-1].MaxFeePerGas.Mul(o.Payload.Gas))
-		}
-	}
-	return fee
-}
-
 // A pick is a candidate that goes into the batch.
 type pick struct {
 	candidate
@@ -174,7 +163,7 @@ func (p *planner) leave(c candidate, reason string) {
 func (p *planner) again(c candidate) {
 	o := c.rebuild
 	fee := replacing(o, p.fee)
-	if missing := p.funds.take(o.Slot.Sender, c.asset, p.coin, c.w.Amount, larger(fee.MaxFeePerGas.Mul(o.Payload.Gas), worst(o))); missing != "" {
+	if missing := p.funds.take(o.Slot.Sender, c.asset, p.coin, c.w.Amount, larger(fee.MaxFeePerGas.Mul(o.Payload.Gas), o.WorstFee())); missing != "" {
 		p.leave(c, missing)
 		return
 	}

@@ -322,7 +322,7 @@ func (p *Planner) sweep(s Source, nonce uint64, asset wallet.AssetID, amount wal
 
 // item is the transaction of an intent, which gets its name from its slot.
 func (p *Planner) item(from wallet.Address, nonce uint64, in wallet.Intent, gas uint64) batch.Item {
-	in.ID = outgoing.IntentID(wallet.Slot{ChainID: p.terms.ChainID, Sender: from.Address, Nonce: nonce})
+	in.ID = wallet.Slot{ChainID: p.terms.ChainID, Sender: from.Address, Nonce: nonce}.IntentID()
 	payload := outgoing.PayloadOf(in.Asset, in.Recipient, in.Amount, gas)
 	return batch.Item{
 		From: from.Address, Path: from.Path, Nonce: nonce,

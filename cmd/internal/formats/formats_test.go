@@ -171,13 +171,13 @@ func sweep(t *testing.T) *batch.Batch {
 	gas, deposit := wallet.Path{Role: wallet.GasRole}, wallet.Path{Role: wallet.DepositRole}
 	treasury := wallet.Path{Role: wallet.TreasuryRole}
 	slot := wallet.Slot{ChainID: chainID, Sender: addressAt(t, deposit.Role, 0), Nonce: 0}
-	collect := pays(wallet.IntentSweep, outgoing.IntentID(slot), usdc.ID, addressAt(t, treasury.Role, 0),
+	collect := pays(wallet.IntentSweep, slot.IntentID(), usdc.ID, addressAt(t, treasury.Role, 0),
 		must(wallet.ParseDecimal("320", usdc.Decimals))(t), 94_000)
 	collect.From, collect.Path, collect.Nonce, collect.Rungs = slot.Sender, deposit, slot.Nonce, ladder(1)
 	collect.RecipientPath, collect.Requires = treasury.String(), 0
 
 	slot = wallet.Slot{ChainID: chainID, Sender: addressAt(t, gas.Role, 0), Nonce: 3}
-	fill := pays(wallet.IntentTopUp, outgoing.IntentID(slot), ether.ID, collect.From, collect.WorstFee(), 31_500)
+	fill := pays(wallet.IntentTopUp, slot.IntentID(), ether.ID, collect.From, collect.WorstFee(), 31_500)
 	fill.From, fill.Path, fill.Nonce, fill.Rungs = slot.Sender, gas, slot.Nonce, ladder(1)
 	fill.RecipientPath = deposit.String()
 	return newBatch(t, "c4e8812f6b0d4d7a9f35e21c08a7b693", batch.Sweep, fill, collect)

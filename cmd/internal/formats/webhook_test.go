@@ -83,7 +83,7 @@ func swept(t *testing.T) wallet.Event {
 	b := must(batch.Parse([]byte(example(t, "sweep-batch"))))(t)
 	it := b.Items[1]
 	slot := wallet.Slot{ChainID: chainID, Sender: it.From, Nonce: it.Nonce}
-	return event(t, wallet.SweepConfirmedEvent, "sweep:"+outgoing.IntentID(slot), "", outgoing.Sweep{
+	return event(t, wallet.SweepConfirmedEvent, "sweep:"+slot.IntentID(), "", outgoing.Sweep{
 		ChainID: chainID, Batch: b.ID, From: it.From.Hex(), Nonce: it.Nonce, To: it.Intent.Recipient.Hex(),
 		Asset: usdc.ID, Symbol: usdc.Symbol, Amount: it.Intent.Amount, Decimals: usdc.Decimals,
 		TxHash: common.HexToHash("0x51e7c3a90d2b4f68a1c5e793b0d8f2461c3e5a7092b4d6f8e1a3c50792b4d6e8"),

@@ -117,6 +117,7 @@ type item struct {
 	SentTo        common.Address  `json:"sent_to"`
 	Call          string          `json:"call"`
 	Gas           uint64          `json:"gas"`
+	Cancel        *batch.Cancel   `json:"cancel"`         // signed together with it; null if none is
 	WorstCaseFee  wallet.Amount   `json:"worst_case_fee"` // wei
 	Requires      *int            `json:"requires"`       // null if it waits for none
 	Warnings      []string        `json:"warnings"`
@@ -168,7 +169,7 @@ func itemOf(r *signer.Report, i int) item {
 	it := item{
 		Item: i, Kind: row.Kind, ID: row.ID, ChainID: r.ChainID, amount: amountOf(row.Asset, row.Amount),
 		To: row.Recipient, Standing: more.Standing, New: more.Standing.New(), RecipientPath: row.RecipientPath,
-		From: row.From, Path: row.Path, Nonce: row.Nonce, SentTo: row.To, Call: call(row), Gas: row.Gas, WorstCaseFee: row.WorstFee,
+		From: row.From, Path: row.Path, Nonce: row.Nonce, SentTo: row.To, Call: call(row), Gas: row.Gas, Cancel: row.Cancel, WorstCaseFee: row.WorstFee,
 		Warnings: more.Warnings, Refusals: more.Refusals, TxHashes: row.Hashes,
 	}
 	if row.Requires >= 0 {

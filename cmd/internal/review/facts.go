@@ -289,6 +289,12 @@ func Item(r *signer.Report, i int) (f Facts) {
 			f.add("", row.Hashes[n].Hex())
 		}
 	}
+	if c := row.Cancel; c != nil {
+		f.addf("cancel", "signed with it: sends 0 to itself at nonce %d, at most %s gwei per gas, of it %s for priority, %d gas", row.Nonce, gwei(c.MaxFeePerGas), gwei(c.MaxPriorityFeePerGas), c.Gas)
+		if n := len(row.Rungs); n < len(row.Hashes) {
+			f.add("", row.Hashes[n].Hex())
+		}
+	}
 	if row.Requires >= 0 {
 		f.addf("sent after", "item %d is mined", row.Requires)
 	}

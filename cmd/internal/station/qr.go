@@ -212,10 +212,10 @@ func (s *Station) requestOf(o showOptions) (*crossing, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := len(b.Items[0].Rungs); n > 1 {
+	if n := b.Items[0].Signatures(); n > 1 {
 		s.Note("rung %d of %d: the batch is signed once the wallet signed each of them", o.rung, n)
 	}
-	return newCrossing(erc4527.RequestType, message, message, fmt.Sprintf("request, rung %d of %d", o.rung, len(b.Items[0].Rungs))), nil
+	return newCrossing(erc4527.RequestType, message, message, fmt.Sprintf("request, rung %d of %d", o.rung, b.Items[0].Signatures())), nil
 }
 
 // cut chooses how much of a message each code shows, and the version of the
