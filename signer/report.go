@@ -52,6 +52,7 @@ const (
 	StandingClaimed Standing = "claimed"       // the batch says that it is ours, with a path
 	StandingSender  Standing = "sender"        // the item's own sender
 	StandingPinned  Standing = "pinned"        // the treasury that the policy pins
+	StandingFloat   Standing = "float"         // the float that the policy pins
 	StandingPaid    Standing = "signed-before" // a withdrawal to it was signed before
 	StandingListed  Standing = "listed"        // the policy names it, and no withdrawal to it was ever signed
 	StandingUnseen  Standing = "never-seen"    // neither the record nor the policy knows it
@@ -69,6 +70,8 @@ func (s Standing) Words() string {
 		return "the sender itself"
 	case StandingPinned:
 		return "the treasury that the policy pins"
+	case StandingFloat:
+		return "the float that the policy pins, whose keys are online"
 	case StandingPaid:
 		return "this station signed for it before"
 	case StandingListed:

@@ -200,6 +200,9 @@ func named(p *policy.Policy, chain uint64, fn func(common.Address)) {
 	if c.Treasury != (common.Address{}) {
 		fn(c.Treasury)
 	}
+	if c.Float != (common.Address{}) {
+		fn(c.Float)
+	}
 	for a := range c.Recipients {
 		fn(a)
 	}
@@ -208,11 +211,11 @@ func named(p *policy.Policy, chain uint64, fn func(common.Address)) {
 // place says of every item what its recipient is to this station, and counts
 // the new ones.
 func (r *Report) place(p *policy.Policy, b *batch.Batch, signedFor map[common.Address]bool) {
-	var treasury common.Address
+	var treasury, float common.Address
 	var listed map[common.Address]bool
 	if p != nil {
 		chain := p.Chains[b.ChainID]
-		treasury, listed = chain.Treasury, chain.Recipients
+		treasury, float, listed = chain.Treasury, chain.Float, chain.Recipients
 	}
 	counted := map[common.Address]bool{}
 	for i := range b.Items {
@@ -226,6 +229,8 @@ func (r *Report) place(p *policy.Policy, b *batch.Batch, signedFor map[common.Ad
 			standing = StandingSender
 		case it.Intent.Kind != wallet.IntentWithdrawal && to == treasury:
 			standing = StandingPinned
+		case it.Intent.Kind == wallet.IntentRebalance && it.Path.Role == wallet.TreasuryRole && to == float:
+			standing = StandingFloat
 		case signedFor[to]:
 			standing = StandingPaid
 		case r.Record == nil:

@@ -12,7 +12,8 @@ import (
 const House = ""
 
 // Address is a place on chain that we hold the key of. The same key is ours
-// on every chain of the home.
+// on every chain of the home. Path is its place in its vault: the float's for
+// FloatRole, where it is a payout path, else the cold one.
 type Address struct {
 	Address common.Address `json:"address"`
 	Path    Path           `json:"path"`

@@ -16,7 +16,7 @@ const (
 	IntentWithdrawal IntentKind = "withdrawal"
 	IntentSweep      IntentKind = "sweep"  // deposit address → treasury
 	IntentTopUp      IntentKind = "top-up" // gas address → deposit address
-	// treasury → payout or gas address, and back
+	// treasury → payout, gas or float address, and back
 	IntentRebalance IntentKind = "rebalance"
 	// A cancel takes the nonce of something that was signed, a no-op that of
 	// nothing: both send 0 from an address to itself.

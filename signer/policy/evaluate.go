@@ -161,11 +161,22 @@ func (v *violations) checkItem(i int, chain Chain) {
 	case wallet.IntentWithdrawal:
 		v.checkWithdrawal(i, chain)
 	case wallet.IntentSweep, wallet.IntentRebalance:
-		// Also in an open policy: what goes to nobody's address stays not ours.
-		if it.RecipientPath == "" && (chain.Treasury == common.Address{} || it.Intent.Recipient != chain.Treasury) {
-			v.addItem("treasury", i, "intent/recipient", it.Intent.Recipient,
-				"is neither derived from the vault nor the treasury that the policy pins")
-		}
+		v.checkOwn(i, chain)
+	}
+}
+
+// checkOwn wants what stays ours to go to an address of the vault or to one that
+// the policy pins: the float for what leaves the treasury, else the treasury.
+// Also in an open policy: what goes to nobody's address stays not ours.
+func (v *violations) checkOwn(i int, chain Chain) {
+	it := &v.b.Items[i]
+	rule, pinned := "treasury", chain.Treasury
+	if it.Path.Role == wallet.TreasuryRole {
+		rule, pinned = "float", chain.Float
+	}
+	if it.RecipientPath == "" && (pinned == common.Address{} || it.Intent.Recipient != pinned) {
+		v.addItem(rule, i, "intent/recipient", it.Intent.Recipient,
+			"is neither derived from the vault nor the %s that the policy pins", rule)
 	}
 }
 

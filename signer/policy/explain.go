@@ -69,7 +69,7 @@ var kindWords = map[wallet.IntentKind]string{
 	wallet.IntentWithdrawal: "withdrawals",
 	wallet.IntentSweep:      "sweeps from deposit addresses to the treasury",
 	wallet.IntentTopUp:      "gas top-ups of deposit addresses",
-	wallet.IntentRebalance:  "rebalances between treasury, payout and gas addresses",
+	wallet.IntentRebalance:  "rebalances between treasury, payout, gas and float addresses",
 	wallet.IntentCancel:     "cancels of what was signed",
 	wallet.IntentNoOp:       "no-ops, which only take a nonce",
 	Replacement:             "replacements, which take the place of something else that was signed",
@@ -153,6 +153,9 @@ func (p *Policy) explainChain(out *sentences, c Chain) {
 		out.add("sweeps and rebalances may go to the vault's treasury addresses and to %s.", c.Treasury)
 	} else {
 		out.add("sweeps and rebalances may go to the vault's treasury addresses only.")
+	}
+	if c.Float != (common.Address{}) {
+		out.add("rebalances from the treasury may go to the float %s, beside the vault's payout and gas addresses.", c.Float)
 	}
 	explainRecipients(out, c)
 	for _, k := range c.Contracts {

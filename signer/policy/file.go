@@ -42,6 +42,7 @@ type chainTable struct {
 	MaxFeePerTransaction *string   `toml:"max_fee_per_transaction"`
 	MaxFeePerBatch       *string   `toml:"max_fee_per_batch"`
 	Treasury             *string   `toml:"treasury"`
+	Float                *string   `toml:"float"`
 	AnyRecipient         bool      `toml:"any_recipient"`
 	Recipients           *[]string `toml:"recipients"`
 	RecipientsDelay      *string   `toml:"recipients_delay"`
@@ -162,7 +163,7 @@ func roleNames() (names []string) {
 
 func parseRole(s string) (wallet.Role, error) {
 	role, err := wallet.ParseRole(s)
-	if err != nil || role == wallet.ExternalRole {
+	if err != nil || !slices.Contains(wallet.Roles(), role) {
 		return 0, fmt.Errorf("%.40q: want some of %s", s, strings.Join(roleNames(), ", "))
 	}
 	return role, nil
@@ -239,6 +240,15 @@ func (p *Policy) readChain(t chainTable) error {
 		var err error
 		if c.Treasury, err = address(*t.Treasury); err != nil {
 			return fmt.Errorf("treasury: %w", err)
+		}
+	}
+	if t.Float != nil {
+		var err error
+		if c.Float, err = address(*t.Float); err != nil {
+			return fmt.Errorf("float: %w", err)
+		}
+		if c.Float == c.Treasury {
+			return fmt.Errorf("float = %q: is the treasury too, and what is kept apart cannot be one address", *t.Float)
 		}
 	}
 	if err := p.readRecipients(&c, t); err != nil {

@@ -84,6 +84,10 @@ type Chain struct {
 	// Treasury is where sweeps and rebalances may go beside the vault's own
 	// treasury addresses; the zero address if there is none.
 	Treasury common.Address
+	// Float is where rebalances from treasury addresses may go beside the vault's
+	// own payout and gas addresses: a payout address of another vault. It is the
+	// zero address if there is none.
+	Float common.Address
 	// Recipients are the only ones that withdrawals may pay; nil is anyone.
 	Recipients map[common.Address]bool
 	// RecipientsDelay is how long after the station first saw it a recipient

@@ -31,6 +31,7 @@ max_fee_per_gas_gwei = "100.5"
 max_fee_per_transaction = "0.015"
 max_fee_per_batch = "0.02"
 treasury = "0x1111111111111111111111111111111111111111"
+float = "0x5555555555555555555555555555555555555555"
 recipients = ["0x2222222222222222222222222222222222222222", "0x7777777777777777777777777777777777777777", "0x6666666666666666666666666666666666666666"]
 recipients_delay = "24h"
 
@@ -282,8 +283,8 @@ func TestParseRefuses(t *testing.T) {
 		"upper-case key":         {"max_items", "Max_Items", "Max_Items"},
 		"key in two cases":       {"max_items = 3", "max_items = 3\nMAX_ITEMS = 4", "MAX_ITEMS"},
 		"key twice":              {"max_items = 3", "max_items = 3\nmax_items = 4", "line 5"},
-		"float":                  {`max_per_transaction = "5"`, `max_per_transaction = 5.0`, "line 48, column 23: asset.max_per_transaction: want text in quotes"},
-		"number for text":        {`max_per_transaction = "5"`, `max_per_transaction = 5`, "line 48, column 23: asset.max_per_transaction: want text in quotes"},
+		"float":                  {`max_per_transaction = "5"`, `max_per_transaction = 5.0`, "line 49, column 23: asset.max_per_transaction: want text in quotes"},
+		"number for text":        {`max_per_transaction = "5"`, `max_per_transaction = 5`, "line 49, column 23: asset.max_per_transaction: want text in quotes"},
 		"text for a number":      {"max_items = 3", `max_items = "3"`, "max_items: want a whole number, without quotes"},
 		"text for a list":        {`allow = [`, "roles = \"payout\"\n#", "roles: want a list of texts"},
 		"no version":             {"version = 1", "", "version"},
@@ -400,24 +401,14 @@ func TestPresets(t *testing.T) {
 	if got := strict.Evaluate(payment(t, "1"), known()); len(got) == 0 {
 		t.Error("the strict preset allows a payment")
 	}
-	if all := strings.Join(strict.Explain(), "\n"); !strings.Contains(all, "nothing is signed") {
-		t.Errorf("the strict preset explains itself as %q", all)
-	}
-	raw, err := Preset("strict")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A line that is a comment and would be TOML is an example.
-	var lines []string
-	for line := range strings.Lines(string(raw)) {
-		text := strings.TrimPrefix(line, "# ")
-		if (strings.HasPrefix(text, "[[") || strings.Contains(text, " = ")) && !strings.HasPrefix(text, "any_recipient") {
-			lines = append(lines, text)
+	for _, name := range []string{"strict", "float"} {
+		if all := strings.Join(presetOf(t, name).Explain(), "\n"); !strings.Contains(all, "nothing is signed") {
+			t.Errorf("the preset %s explains itself as %q", name, all)
 		}
 	}
-	filled := parse(t, strings.Join(lines, ""))
-	if len(filled.Chains) != 1 || len(filled.Assets) != 2 {
-		t.Errorf("the examples of the strict preset give %d chains and %d assets, want 1 and 2", len(filled.Chains), len(filled.Assets))
+	filled := filledIn(t, "strict")
+	if len(filled.Chains) != 1 || len(filled.Assets) != 2 || filled.Chains[1].Float == (common.Address{}) {
+		t.Errorf("the examples of the strict preset give %d chains and %d assets, want 1 with a float and 2", len(filled.Chains), len(filled.Assets))
 	}
 	if all := strings.Join(presetOf(t, "open").Explain(), "\n"); !strings.Contains(all, "OPEN") {
 		t.Errorf("the open preset explains itself as %q", all)
@@ -425,6 +416,25 @@ func TestPresets(t *testing.T) {
 	if _, err := Preset("lax"); !errors.Is(err, wallet.ErrUsage) {
 		t.Errorf("preset lax: %v, want wrong usage", err)
 	}
+}
+
+// filledIn is a preset with its examples uncommented: a line that is a comment
+// and would be TOML is one. Where there is a list of recipients, it is taken.
+func filledIn(t testing.TB, name string) *Policy {
+	t.Helper()
+	raw, err := Preset(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := strings.Contains(string(raw), "\n# recipients = ")
+	var lines []string
+	for line := range strings.Lines(string(raw)) {
+		text := strings.TrimPrefix(line, "# ")
+		if (strings.HasPrefix(text, "[[") || strings.Contains(text, " = ")) && (!listed || !strings.HasPrefix(text, "any_recipient")) {
+			lines = append(lines, text)
+		}
+	}
+	return parse(t, strings.Join(lines, ""))
 }
 
 func TestLoad(t *testing.T) {

@@ -447,9 +447,11 @@ func TestCheck(t *testing.T) {
 			b.Items[0].RequestedBy = []wallet.Requester{r, r}
 		}, 0, "/items/0/requested_by/1/requester"},
 
-		"rebalance from deposit":   {rebalances, func(b *Batch) { b.Items[0].Path.Role = wallet.DepositRole }, 0, "/items/0/path"},
-		"rebalance to payout":      {rebalances, func(b *Batch) { b.Items[1].RecipientPath = "m/44'/60'/1'/0/0" }, 1, "/items/1/recipient_path"},
-		"treasury to nobody":       {rebalances, func(b *Batch) { b.Items[0].Path.Role = wallet.TreasuryRole }, 0, "/items/0/recipient_path"},
+		"rebalance from deposit": {rebalances, func(b *Batch) { b.Items[0].Path.Role = wallet.DepositRole }, 0, "/items/0/path"},
+		"rebalance to payout":    {rebalances, func(b *Batch) { b.Items[1].RecipientPath = "m/44'/60'/1'/0/0" }, 1, "/items/1/recipient_path"},
+		"treasury to a deposit": {rebalances, func(b *Batch) {
+			b.Items[0].Path.Role, b.Items[0].RecipientPath = wallet.TreasuryRole, "m/44'/60'/0'/0/0"
+		}, 0, "/items/0/recipient_path"},
 		"treasury to treasury":     {rebalances, func(b *Batch) { b.Items[1].Path.Role = wallet.TreasuryRole }, 1, "/items/1/recipient_path"},
 		"rebalance as withdrawals": {rebalances, func(b *Batch) { b.Kind = Withdrawals }, 0, "/items/0/intent/kind"},
 		"cancel to another":        {rebalances, func(b *Batch) { b.Items[2].To, b.Items[2].Intent.Recipient = other, other }, 2, "/items/2/intent/recipient"},

@@ -183,7 +183,7 @@ var routes = map[string]map[wallet.IntentKind][]route{
 		wallet.IntentTopUp: {{wallet.GasRole, wallet.DepositRole, false}},
 	},
 	Rebalance: {wallet.IntentRebalance: {
-		{wallet.TreasuryRole, wallet.PayoutRole, false},
+		{wallet.TreasuryRole, wallet.PayoutRole, true}, // pinned: the float, which is another vault's
 		{wallet.TreasuryRole, wallet.GasRole, false},
 		{wallet.PayoutRole, wallet.TreasuryRole, true},
 		{wallet.GasRole, wallet.TreasuryRole, true},

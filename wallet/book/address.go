@@ -41,6 +41,11 @@ func (b *Book) ImportWatch(ctx context.Context, w *hd.Watch) ([]wallet.Address, 
 		case err != nil && !errors.Is(err, ErrNoWatch):
 			return err
 		}
+		if float, err := readFloat(tx); err != nil {
+			return err
+		} else if float != nil && float.Fingerprint() == w.Fingerprint() {
+			return sameVault(w)
+		}
 		if err := store.PutWatchFile(tx, file); err != nil {
 			return err
 		}
@@ -204,7 +209,7 @@ func addAddress(tx store.Tx, a wallet.Address) error {
 
 // AddressFilter says which addresses to list.
 type AddressFilter struct {
-	Role    *wallet.Role // nil for all: payout, gas, treasury, deposit, then external
+	Role    *wallet.Role // nil for all: payout, gas, treasury, float, deposit, then external
 	Account string       // House for all
 	From    uint32       // lowest index; only with Role or Account
 	Limit   int          // 0 for all
@@ -223,7 +228,7 @@ func (b *Book) Addresses(ctx context.Context, f AddressFilter) (list []wallet.Ad
 			list = append(list, a)
 			return nil
 		}
-		roles := []wallet.Role{wallet.PayoutRole, wallet.GasRole, wallet.TreasuryRole, wallet.DepositRole, wallet.ExternalRole}
+		roles := append(wallet.SenderRoles(), wallet.DepositRole, wallet.ExternalRole)
 		if f.Role != nil {
 			roles = []wallet.Role{*f.Role}
 		}

@@ -39,7 +39,7 @@ func (b *Book) AddChain(ctx context.Context, c wallet.Chain) error {
 			if from, done, err = openFrom(tx, coin, wallet.DepositRole, from, step); err != nil || !done {
 				return err
 			}
-			for _, role := range append(wallet.Roles(), wallet.ExternalRole) {
+			for _, role := range wallet.AddressRoles() {
 				if role == wallet.DepositRole {
 					continue
 				}

@@ -161,10 +161,7 @@ func addToken(tx store.Tx, t wallet.Asset) error {
 			return err
 		}
 	}
-	for _, role := range wallet.Roles() {
-		if role == wallet.DepositRole {
-			continue
-		}
+	for _, role := range wallet.SenderRoles() {
 		if _, _, err := openFrom(tx, t.ID, role, 0, 0); err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
-	"github.com/airlock-wallet/airlock/wallet/hd"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
@@ -26,11 +25,12 @@ func Ladder(baseFee, tip wallet.Amount, rungs int) []wallet.Fee {
 	return ladder
 }
 
-// Draft makes a batch of items, addressed to the vault of the home, with the
-// head of its signing record as it was last seen and the assets that the items
-// move. Nothing is written.
+// Draft makes a batch of items, addressed to the vault that holds the keys of
+// their senders, with the head of its signing record as it was last seen and the
+// assets that the items move. Nothing is written. Items of two vaults are an
+// error.
 func Draft(tx store.Tx, kind string, chain uint64, items []batch.Item, now time.Time, validity time.Duration) (*batch.Batch, error) {
-	vault, err := Vault(tx)
+	vault, err := vaultOf(tx, items)
 	if err != nil {
 		return nil, err
 	}
@@ -59,21 +59,4 @@ func Draft(tx store.Tx, kind string, chain uint64, items []batch.Item, now time.
 		b.Assets = append(b.Assets, batch.Asset{Asset: id, Symbol: a.Symbol, Decimals: a.Decimals})
 	}
 	return b, nil
-}
-
-// Vault is the fingerprint of the vault that signs for the home, in hex.
-func Vault(tx store.Tx) (string, error) {
-	file, err := store.WatchFile(tx)
-	if err != nil {
-		return "", err
-	}
-	if file == nil {
-		return "", wallet.WithHint(wallet.As(wallet.ErrNotFound, "this home has no watch file yet, so no vault can sign for it"),
-			"export it from the vault with airlock-signer vault export-watch, then run airlock watch import")
-	}
-	w, err := hd.DecodeWatch(file)
-	if err != nil {
-		return "", err
-	}
-	return w.Fingerprint().String(), nil
 }

@@ -26,11 +26,11 @@ var openStatuses = []wallet.WithdrawalStatus{
 }
 
 // pays lists the open withdrawals of other slots that a mined transaction of a
-// payout address would pay, oldest request first in each status. A reverted
+// payout or float address would pay, oldest request first in each status. A reverted
 // transaction pays nobody.
 func (s *settler) pays(m *wallet.Mined) ([]string, error) {
 	sender, ok, err := store.OurAddress(s.tx, m.Slot.Sender)
-	if err != nil || !ok || sender.Role != wallet.PayoutRole || !m.Success || m.Create {
+	if err != nil || !ok || sender.Role != wallet.PayoutRole && sender.Role != wallet.FloatRole || !m.Success || m.Create {
 		return nil, err
 	}
 	if s.open == nil {

@@ -86,7 +86,7 @@ func Write(tx store.Tx, b *batch.Batch) (wallet.BatchRecord, error) {
 		ID: b.ID, ChainID: b.ChainID, Kind: b.Kind, Digest: digest, Status: wallet.BatchBuilt,
 		Items: len(b.Items), CreatedAt: b.CreatedAt, ExpiresAt: b.ExpiresAt, File: file,
 	}
-	w := writer{tx: tx, b: b, next: map[common.Address]uint64{}}
+	w := writer{tx: tx, b: b, vaults: newVaults(tx), next: map[common.Address]uint64{}}
 	for i := range b.Items {
 		slot, err := w.bind(i)
 		if err != nil {
@@ -103,9 +103,10 @@ func Write(tx store.Tx, b *batch.Batch) (wallet.BatchRecord, error) {
 }
 
 type writer struct {
-	tx   store.Tx
-	b    *batch.Batch
-	next map[common.Address]uint64 // after the items so far
+	tx     store.Tx
+	b      *batch.Batch
+	vaults vaults
+	next   map[common.Address]uint64 // after the items so far
 }
 
 func (w *writer) bind(i int) (wallet.Slot, error) {
@@ -115,6 +116,10 @@ func (w *writer) bind(i int) (wallet.Slot, error) {
 		return slot, err
 	} else if !ok || ours.Path != it.Path {
 		return slot, fmt.Errorf("%w: %s is not our address at %s", wallet.ErrConflict, it.From, it.Path)
+	} else if vault, err := w.vaults.of(ours); err != nil {
+		return slot, err
+	} else if vault != w.b.Vault {
+		return slot, fmt.Errorf("%w: %s address %s is signed for by the vault %s, and the batch is for %s", wallet.ErrConflict, ours.Role, it.From, vault, w.b.Vault)
 	}
 	if m, mined, err := store.MinedAt(w.tx, slot); err != nil {
 		return slot, err

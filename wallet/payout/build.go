@@ -26,6 +26,7 @@ type BuildOptions struct {
 	Expiry time.Duration // 0 is outgoing.Validity
 	MaxFee wallet.Amount // wei per gas; zero for no limit
 	Caps   Caps          // zero for the defaults
+	Float  Float         // zero for the payout addresses of the cold vault
 	// Progress, if set, hears of each gas estimate that came in, of several at
 	// the same time.
 	Progress func()
@@ -67,11 +68,11 @@ func (s *Service) Build(ctx context.Context, node Node, o BuildOptions) (Built, 
 }
 
 func (s *Service) build(ctx context.Context, node Node, o BuildOptions) (Built, error) {
-	d, err := s.look(ctx)
+	d, err := s.look(ctx, o)
 	if err != nil {
 		return Built{}, err
 	}
-	p, err := s.ask(ctx, node, d, o)
+	p, err := s.plan(ctx, node, d, o)
 	if err != nil {
 		return Built{}, err
 	}
@@ -108,7 +109,7 @@ type draft struct {
 }
 
 // look reads what can be built, and refuses what must not even be tried.
-func (s *Service) look(ctx context.Context) (d *draft, err error) {
+func (s *Service) look(ctx context.Context, o BuildOptions) (d *draft, err error) {
 	err = s.DB.View(ctx, func(tx store.Tx) error {
 		d = &draft{next: map[common.Address]uint64{}, owed: funds{}}
 		if err := store.CheckHalt(tx); err != nil {
@@ -125,27 +126,39 @@ func (s *Service) look(ctx context.Context) (d *draft, err error) {
 		} else if !ok {
 			return wallet.WithHint(wallet.As(wallet.ErrConflict, "chain %d was not scanned yet", s.Chain), "airlock scan reads it")
 		}
-		if d.sender, ok, err = store.AddressAt(tx, wallet.PayoutRole, 0); err != nil {
+		if d.sender, ok, err = store.AddressAt(tx, o.Float.role(), 0); err != nil {
 			return err
 		} else if !ok {
-			return wallet.WithHint(wallet.As(wallet.ErrNotFound, "this home has no payout address"), "airlock watch import makes it")
+			_, err := outgoing.Vault(tx, o.Float.role()) // which says what is missing
+			return cmp.Or(err, wallet.WithHint(wallet.As(wallet.ErrNotFound, "this home has no %s address", o.Float.role()), "airlock watch import makes it"))
 		}
-		return s.collect(tx, d)
+		return s.collect(tx, d, o.Float)
 	})
 	return d, err
 }
 
 // collect sorts the approved withdrawals, and counts what is on its way.
-func (s *Service) collect(tx store.Tx, d *draft) error {
+func (s *Service) collect(tx store.Tx, d *draft, float Float) error {
 	if err := d.addSender(tx, s.Chain, d.sender.Address); err != nil {
 		return err
 	}
 	rebuilt := map[wallet.Slot]bool{}
 	if err := store.Withdrawals(tx, s.Chain, wallet.WithdrawalApproved, func(w wallet.Withdrawal) error {
 		c := candidate{w: w}
-		why, err := s.examine(tx, &c)
+		elsewhere, why, err := float.elsewhere(tx, w)
 		if err != nil {
 			return err
+		}
+		if elsewhere && why == "" {
+			return nil
+		}
+		if why == "" {
+			if why, err = s.examine(tx, &c); err != nil {
+				return err
+			}
+		}
+		if why == "" && c.rebuild == nil {
+			why = float.tooMuch(&c)
 		}
 		switch {
 		case why != "":

@@ -124,7 +124,7 @@ func TestSignedWhileBuilding(t *testing.T) {
 	w := newNetwork(t).newWorld(t, t.TempDir())
 	w.request("w", "alice", coinID, ether, someone("w"))
 	w.approve("w")
-	d, err := w.s.look(w.ctx)
+	d, err := w.s.look(w.ctx, BuildOptions{})
 	w.must(err)
 	p, err := w.s.ask(w.ctx, w.client, d, BuildOptions{Max: 1, Caps: Caps{Coin: DefaultCoinCap, Token: DefaultTokenCap}})
 	w.must(err)

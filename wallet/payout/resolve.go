@@ -24,7 +24,7 @@ func (s *Service) Doubts(ctx context.Context, node Counter) (list []outgoing.Dou
 	var senders []common.Address
 	if err := s.DB.View(ctx, func(tx store.Tx) error {
 		senders = nil
-		for _, role := range []wallet.Role{wallet.PayoutRole, wallet.GasRole, wallet.TreasuryRole} {
+		for _, role := range wallet.SenderRoles() {
 			if err := store.EachAddress(tx, role, 0, func(a wallet.Address) error {
 				senders = append(senders, a.Address)
 				return nil

@@ -69,7 +69,7 @@ func (g *glance) readStore(tx store.Tx) error {
 }
 
 func (g *glance) readCounts(tx store.Tx) (err error) {
-	for _, role := range append(wallet.Roles(), wallet.ExternalRole) {
+	for _, role := range wallet.AddressRoles() {
 		n, err := store.CountAddresses(tx, role)
 		if err != nil {
 			return err

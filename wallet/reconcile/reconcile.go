@@ -116,7 +116,7 @@ func (c *Checker) Run(ctx context.Context, o Options) (Result, error) {
 	if o.Address != nil {
 		return run.res, run.one(ctx, *o.Address)
 	}
-	for _, role := range append(wallet.Roles(), wallet.ExternalRole) {
+	for _, role := range wallet.AddressRoles() {
 		for from, more := uint64(0), true; more; {
 			var page page
 			err := c.DB.View(ctx, func(tx store.Tx) (err error) {
@@ -166,7 +166,7 @@ func (c *comparison) begin(tx store.Tx) error {
 	for _, a := range c.assets {
 		c.res.Totals = append(c.res.Totals, Total{Asset: a})
 	}
-	for _, role := range append(wallet.Roles(), wallet.ExternalRole) {
+	for _, role := range wallet.AddressRoles() {
 		n, err := store.CountAddresses(tx, role)
 		if err != nil {
 			return err

@@ -4,7 +4,10 @@ import (
 	"github.com/airlock-wallet/airlock/wallet"
 )
 
-var watchKey = keyOf(tMeta, "watch")
+var (
+	watchKey = keyOf(tMeta, "watch")
+	floatKey = keyOf(tMeta, "watch.float")
+)
 
 // PutWatchFile stores the watch file of the home.
 func PutWatchFile(tx Tx, file []byte) error { return tx.Put(watchKey, file) }
@@ -13,6 +16,16 @@ func PutWatchFile(tx Tx, file []byte) error { return tx.Put(watchKey, file) }
 // imported.
 func WatchFile(tx Tx) ([]byte, error) {
 	raw, err := tx.Get(watchKey)
+	return append([]byte(nil), raw...), err
+}
+
+// PutFloatWatchFile stores the watch file of the vault whose keys are online.
+func PutFloatWatchFile(tx Tx, file []byte) error { return tx.Put(floatKey, file) }
+
+// FloatWatchFile returns the watch file of the vault whose keys are online, or
+// nil before one was imported.
+func FloatWatchFile(tx Tx) ([]byte, error) {
+	raw, err := tx.Get(floatKey)
 	return append([]byte(nil), raw...), err
 }
 

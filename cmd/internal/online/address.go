@@ -84,8 +84,8 @@ func newAddressList(s *Station) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List addresses",
-		Long: `List addresses: payout, gas, treasury, deposit, then external ones, whose keys
-were imported, each by index.
+		Long: `List addresses: payout, gas, treasury, float, deposit, then external ones, whose
+keys were imported, each by index.
 The list ends after --limit rows and says so; --after goes on from an index.`,
 		Example: `  airlock address list --account alice
   airlock address list --role deposit --after 999 --json`,
@@ -96,7 +96,7 @@ The list ends after --limit rows and says so; --after goes on from an index.`,
 			return runAddressList(c.Context(), s, f)
 		},
 	}
-	c.Flags().StringVar(&role, "role", "", "only addresses of a `role`: deposit, payout, gas, treasury or external")
+	c.Flags().StringVar(&role, "role", "", "only addresses of a `role`: deposit, payout, gas, treasury, float or external")
 	c.Flags().StringVar(&f.Account, "account", "", "only addresses of an `account`")
 	c.Flags().IntVar(&f.Limit, "limit", f.Limit, "at most `N` rows; 0 for all")
 	c.Flags().Int64Var(&after, "after", -1, "only addresses with a higher `index`; wants --role or --account")

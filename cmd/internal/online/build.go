@@ -19,6 +19,7 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/outgoing"
 	"github.com/airlock-wallet/airlock/wallet/payout"
 	"github.com/airlock-wallet/airlock/wallet/secretfile"
+	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
 type buildFlags struct {
@@ -27,6 +28,8 @@ type buildFlags struct {
 	expires time.Duration
 	maxFee  string
 	gasCap  []string
+	float   bool
+	most    []string // of one withdrawal, by asset
 }
 
 func newBuildWithdrawals(s *Station) *cobra.Command {
@@ -40,9 +43,13 @@ for each recipient. What cannot be paid now is left out alone, and withdraw show
 tells why.
 
 A withdrawal in a batch is bound to its nonce. If the file is lost, batch show
-writes it again.`,
+writes it again.
+
+With --float the batch pays from the float and is signed here, with airlock sign.
+A withdrawal that was built once stays with the vault that it was built for.`,
 		Example: `  airlock build-withdrawals -o /media/usb/batch.json
-  airlock build-withdrawals -o batch.json --max 500 --max-fee 80 --gas-cap token=400000`,
+  airlock build-withdrawals -o batch.json --max 500 --max-fee 80 --gas-cap token=400000
+  airlock build-withdrawals --float --max-amount ETH=0.5 -o small.json`,
 		RunE: func(c *cobra.Command, _ []string) error { return runBuildWithdrawals(c.Context(), s, o) },
 	}
 	f := c.Flags()
@@ -51,6 +58,8 @@ writes it again.`,
 	f.DurationVar(&o.expires, "expires", o.expires, "how long the batch may be signed")
 	f.StringVar(&o.maxFee, "max-fee", "", "pay at most this many `gwei` per gas")
 	f.StringArrayVar(&o.gasCap, "gas-cap", nil, "leave out what needs more gas, as coin=`N` or token=N (default coin=500000, token=300000)")
+	f.BoolVar(&o.float, "float", false, "pay from the float, whose keys are on this station")
+	f.StringArrayVar(&o.most, "max-amount", nil, "with --float, leave out withdrawals of an asset above an amount, as `ASSET=AMOUNT`")
 	_ = c.MarkFlagRequired("output") // the flag was defined above
 	return c
 }
@@ -65,6 +74,9 @@ func runBuildWithdrawals(ctx context.Context, s *Station, o buildFlags) error {
 	}
 	p, err := s.payouts(ctx)
 	if err != nil {
+		return err
+	}
+	if opts.Float.Most, err = s.mostOf(ctx, p.Chain, o.most); err != nil {
 		return err
 	}
 	node, err := s.Client(ctx)
@@ -96,7 +108,10 @@ func runBuildWithdrawals(ctx context.Context, s *Station, o buildFlags) error {
 }
 
 func (o buildFlags) parse() (b payout.BuildOptions, err error) {
-	b.Max, b.Expiry = o.max, o.expires
+	b.Max, b.Expiry, b.Float.Use = o.max, o.expires, o.float
+	if len(o.most) > 0 && !o.float {
+		return b, wallet.As(wallet.ErrUsage, "--max-amount: only the float is limited; give --float, too")
+	}
 	if o.max < 0 {
 		return b, wallet.As(wallet.ErrUsage, "--max %d: want 1 or more", o.max)
 	}
@@ -124,6 +139,28 @@ func (o buildFlags) parse() (b payout.BuildOptions, err error) {
 		}
 	}
 	return b, nil
+}
+
+// mostOf reads what one withdrawal may pay at most, by asset.
+func (s *Station) mostOf(ctx context.Context, chain uint64, texts []string) (most map[wallet.AssetID]wallet.Amount, err error) {
+	err = s.Store().View(ctx, func(tx store.Tx) error {
+		most = map[wallet.AssetID]wallet.Amount{}
+		for _, text := range texts {
+			name, amount, ok := strings.Cut(text, "=")
+			if !ok {
+				return wallet.As(wallet.ErrUsage, "--max-amount %q: want ASSET=AMOUNT, such as ETH=0.5", text)
+			}
+			asset, err := store.FindAsset(tx, chain, name)
+			if err != nil {
+				return err
+			}
+			if most[asset.ID], err = wallet.ParseDecimal(amount, asset.Decimals); err != nil {
+				return wallet.As(wallet.ErrUsage, "--max-amount %q: %w", text, err)
+			}
+		}
+		return nil
+	})
+	return most, err
 }
 
 // mustNotExist refuses to build for a file that could not be written after.

@@ -18,7 +18,10 @@ func newWatch(s *Station) *cobra.Command {
 }
 
 func newWatchImport(s *Station) *cobra.Command {
-	var fingerprint string
+	var (
+		fingerprint string
+		float       bool
+	)
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Import a vault's extended public keys",
@@ -29,30 +32,42 @@ The file may have been exchanged on its way, and every deposit would then go to
 somebody else. So the fingerprint is wanted as the signing station shows it: it
 is typed here, or given with --fingerprint. A home has one watch file for ever.
 
-The first payout, gas and treasury addresses are made at once.`,
+The first payout, gas and treasury addresses are made at once.
+
+With --float the file is of a second vault, whose keys are on this station: small
+withdrawals are paid from its first payout address and signed here. It is another
+vault than the one of the home, and a home has one float for ever. What lies on
+it belongs to whoever controls this station: docs/operations.md tells how much to
+put there.`,
 		Example: `  airlock watch import watch.json
+  airlock watch import --float float-watch.json
   airlock watch import watch.json --fingerprint "$(cat fingerprint-as-read-aloud)"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return runWatchImport(c.Context(), s, args[0], fingerprint)
+			return runWatchImport(c.Context(), s, args[0], fingerprint, float)
 		},
 	}
 	c.Flags().StringVar(&fingerprint, "fingerprint", "", "the vault's fingerprint, 64 `hex` digits, from the signing station's screen")
+	c.Flags().BoolVar(&float, "float", false, "it is the vault of the float, whose keys are on this station")
 	return c
 }
 
-func runWatchImport(ctx context.Context, s *Station, path, typed string) error {
+func runWatchImport(ctx context.Context, s *Station, path, typed string, float bool) error {
 	// Looked at first, so that nobody types 64 digits for nothing.
-	if _, err := s.Book().Watch(ctx); err != nil && !isNoWatch(err) {
+	if _, err := s.Book().Watch(ctx); err != nil && (float || !isNoWatch(err)) {
 		return err
+	}
+	question, hint := "Type the vault's fingerprint as the signing station shows it", "give --fingerprint, as read from the signing station's screen"
+	if float {
+		question, hint = "Type the fingerprint that vault create showed on this station", "give --fingerprint, as airlock vault accounts shows it"
 	}
 	w, err := readWatchFile(path)
 	if err != nil {
 		return err
 	}
 	if typed == "" {
-		if typed, err = s.Ask("Type the vault's fingerprint as the signing station shows it"); err != nil {
-			return wallet.WithHint(err, "give --fingerprint, as read from the signing station's screen")
+		if typed, err = s.Ask(question); err != nil {
+			return wallet.WithHint(err, "%s", hint)
 		}
 	}
 	want, err := hd.ParseFingerprint(typed)
@@ -64,7 +79,13 @@ func runWatchImport(ctx context.Context, s *Station, path, typed string) error {
 			wallet.As(wallet.ErrRefused, "%s is of another vault: its fingerprint is %s, and %s was given", path, have, want),
 			"read the fingerprint on the signing station again (airlock-signer vault accounts); if it is the same, the file was exchanged on its way")
 	}
-	made, err := s.Book().ImportWatch(ctx, w)
+	made, roles, err := []wallet.Address(nil), wallet.Roles(), error(nil)
+	if float {
+		made, roles = make([]wallet.Address, 1), []wallet.Role{wallet.FloatRole}
+		made[0], err = s.Book().ImportFloat(ctx, w)
+	} else {
+		made, err = s.Book().ImportWatch(ctx, w)
+	}
 	if err != nil {
 		return err
 	}
@@ -72,7 +93,7 @@ func runWatchImport(ctx context.Context, s *Station, path, typed string) error {
 		Fingerprint hd.Fingerprint `json:"fingerprint"`
 		Roles       []wallet.Role  `json:"roles"`
 		Addresses   []addressRow   `json:"addresses"`
-	}{w.Fingerprint(), wallet.Roles(), addressRows(made)}
+	}{w.Fingerprint(), roles, addressRows(made)}
 	return s.Print(result, func(w io.Writer) {
 		fmt.Fprintf(w, "vault %s\n", result.Fingerprint.Grouped())
 		printAddresses(s, w, result.Addresses)

@@ -37,7 +37,8 @@ func newPolicyInit(s *Station) *cobra.Command {
 		Use:   "init",
 		Short: "Write a policy to start from",
 		Long: `Write ` + policy.File + ` into the home. The preset strict allows nothing until a
-person fills in chains, assets and limits; it explains every key. The preset
+person fills in chains, assets and limits; it explains every key. So does float,
+for small withdrawals of a vault whose keys are on the online station. The preset
 open limits nothing: it is for tests and demonstrations.
 
 Without a policy nothing is signed. A policy that is there is never replaced.`,
@@ -68,7 +69,7 @@ Without a policy nothing is signed. A policy that is there is never replaced.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&preset, "preset", preset, "`name` of what to start from: "+strings.Join(policy.Presets(), " or "))
+	c.Flags().StringVar(&preset, "preset", preset, "`name` of what to start from: "+strings.Join(policy.Presets(), ", "))
 	return c
 }
 

@@ -340,7 +340,7 @@ func TestPolicy(t *testing.T) {
 		t.Errorf("policy init tells %+v", made)
 	}
 	b.fails(1, "exists", "policy", "init", "--preset", "open")
-	b.fails(2, "strict or open", "policy", "init", "--preset", "lax", "--home", b.path("other"))
+	b.fails(2, "strict, float, open", "policy", "init", "--preset", "lax", "--home", b.path("other"))
 	if r := b.ok("policy", "check"); !strings.Contains(r.out, "nothing is signed") {
 		t.Errorf("policy check says %q", r.out)
 	}

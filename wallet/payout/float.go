@@ -1,0 +1,166 @@
+package payout
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/outgoing"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// Float says that a batch is paid from the float, whose keys are online, and
+// what it may pay. The zero value is a batch of the cold vault.
+type Float struct {
+	Use bool
+	// Most is the most that one withdrawal of an asset may pay, in base units.
+	// Assets that are not in it have no such limit.
+	Most map[wallet.AssetID]wallet.Amount
+	// Fit, if set, says of each item of a draft why it must not be in the batch
+	// beside those before it, or "". It is asked before anything is bound.
+	Fit func(ctx context.Context, draft *batch.Batch) ([]string, error)
+}
+
+// WaitsForCold ends the reason of a withdrawal that the float does not pay.
+const WaitsForCold = ": waits for the cold station"
+
+func (f Float) role() wallet.Role {
+	if f.Use {
+		return wallet.FloatRole
+	}
+	return wallet.PayoutRole
+}
+
+// elsewhere reports whether a withdrawal is bound to a nonce of the other vault,
+// where it stays, and what is to be told of that, if anything.
+func (f Float) elsewhere(tx store.Tx, w wallet.Withdrawal) (yes bool, why string, err error) {
+	if w.Slot == nil {
+		return false, "", nil
+	}
+	sender, _, err := store.OurAddress(tx, w.Slot.Sender)
+	if err != nil || (sender.Role == wallet.FloatRole) == f.Use {
+		return false, "", err
+	}
+	if f.Use {
+		return true, "", nil
+	}
+	return true, fmt.Sprintf("is bound to nonce %d of the float: airlock build-withdrawals --float builds it again", w.Slot.Nonce), nil
+}
+
+// tooMuch says why a new payment is above what the float pays at once, or "".
+func (f Float) tooMuch(c *candidate) string {
+	most, limited := f.Most[c.asset.ID]
+	if !limited || c.w.Amount.Cmp(most) <= 0 {
+		return ""
+	}
+	return "above " + c.asset.Format(most) + ", the most that the float was to pay" + WaitsForCold
+}
+
+// sifted is how many candidates are held against a limit of the float in one go.
+const sifted = 500
+
+// plan asks the chain and makes a plan. Where Fit decides, nothing is asked about
+// candidates that cannot fit at any fee, and the plan is made again without what
+// does not.
+func (s *Service) plan(ctx context.Context, node Node, d *draft, o BuildOptions) (*planner, error) {
+	if o.Float.Fit == nil {
+		return s.ask(ctx, node, d, o)
+	}
+	if err := s.sift(ctx, d, o); err != nil {
+		return nil, err
+	}
+	for {
+		attempt := *d
+		attempt.fresh, attempt.leftOut = slices.Clone(d.fresh), nil
+		p, err := s.ask(ctx, node, &attempt, o)
+		if err != nil || len(p.picks) == 0 {
+			return p, err
+		}
+		again, err := s.refit(ctx, d, p, o)
+		if err != nil || !again {
+			return p, err
+		}
+	}
+}
+
+// sift takes out the new payments that do not fit whatever their gas and fees
+// are, until enough are left.
+func (s *Service) sift(ctx context.Context, d *draft, o BuildOptions) error {
+	var kept []candidate
+	for part := range slices.Chunk(d.fresh, sifted) {
+		if len(kept) >= o.Max {
+			break
+		}
+		picks := make([]pick, len(part))
+		for i, c := range part {
+			payload := outgoing.PayloadOf(c.asset.ID, c.w.To, c.w.Amount, batch.MinGas)
+			slot := wallet.Slot{ChainID: s.Chain, Sender: d.sender.Address, Nonce: d.next[d.sender.Address] + uint64(i)}
+			picks[i] = pick{c, slot, d.sender.Path, payload, wallet.Fee{MaxFeePerGas: wallet.NewAmount(1)}}
+		}
+		why, err := s.fit(ctx, picks, o)
+		if err != nil {
+			return err
+		}
+		for i, c := range part {
+			if why[i] == "" {
+				kept = append(kept, c)
+				continue
+			}
+			d.leftOut = append(d.leftOut, LeftOut{c.w.ID, why[i]})
+		}
+	}
+	d.fresh = kept
+	return nil
+}
+
+// refit takes out of a draft what of its plan does not fit, and reports whether
+// anything was. What is built again and does not fit ends the plan: nothing after
+// its nonce could be mined before it.
+func (s *Service) refit(ctx context.Context, d *draft, p *planner, o BuildOptions) (changed bool, err error) {
+	why, err := s.fit(ctx, p.picks, o)
+	if err != nil {
+		return false, err
+	}
+	out := map[string]string{}
+	for i, c := range p.picks {
+		if why[i] == "" {
+			continue
+		}
+		out[c.w.ID] = why[i]
+		if c.rebuild != nil {
+			p.leave(c.candidate, why[i])
+			p.picks = p.picks[:i]
+			return false, nil
+		}
+	}
+	if len(out) == 0 {
+		return false, nil
+	}
+	d.fresh = slices.DeleteFunc(d.fresh, func(c candidate) bool {
+		reason, is := out[c.w.ID]
+		if is {
+			d.leftOut = append(d.leftOut, LeftOut{c.w.ID, reason})
+		}
+		return is
+	})
+	return true, nil
+}
+
+func (s *Service) fit(ctx context.Context, picks []pick, o BuildOptions) (why []string, err error) {
+	if len(picks) == 0 {
+		return nil, nil
+	}
+	var b *batch.Batch
+	if err := s.DB.View(ctx, func(tx store.Tx) (err error) {
+		b, err = outgoing.Draft(tx, batch.Withdrawals, s.Chain, items(picks), s.now(), o.Expiry)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if why, err = o.Float.Fit(ctx, b); err == nil && len(why) != len(picks) {
+		err = fmt.Errorf("of %d payments, %d were looked at", len(picks), len(why))
+	}
+	return why, err
+}
