@@ -91,7 +91,7 @@ func (s *Service) build(ctx context.Context, node Node, o BuildOptions) (Built, 
 		return Built{}, err
 	}
 	if built.Batch == nil {
-		return built, s.nothing(ctx, built.LeftOut)
+		return built, nothing(built.LeftOut)
 	}
 	return built, nil
 }
@@ -402,29 +402,13 @@ func noteReasons(tx store.Tx, list []LeftOut, now time.Time) error {
 }
 
 // nothing says why no batch was written, and the way on.
-func (s *Service) nothing(ctx context.Context, left []LeftOut) error {
-	if len(left) > 0 {
-		err := fmt.Errorf("%w: all %d approved withdrawals were left out, the first, %s, because: %s", ErrNothing, len(left), left[0].ID, left[0].Reason)
-		if strings.HasPrefix(left[0].Reason, "insufficient payout funds") {
-			return wallet.WithHint(err, "fund the payout address, run airlock scan, and build again")
-		}
-		return wallet.WithHint(err, "airlock withdraw list --status approved shows the reason of each")
+func nothing(left []LeftOut) error {
+	if len(left) == 0 {
+		return wallet.WithHint(fmt.Errorf("%w: no withdrawal is approved", ErrNothing), "airlock withdraw list --status requested shows what waits for approval")
 	}
-	hint := "airlock withdraw list --status requested shows what waits for approval"
-	if err := s.DB.View(ctx, func(tx store.Tx) error {
-		seen := 0
-		return store.Batches(tx, func(b wallet.BatchRecord) error {
-			if seen++; seen > 100 { // newest first; older ones are nobody's question
-				return store.Stop
-			}
-			if b.ChainID != s.Chain || b.Kind != batch.Withdrawals || b.Status != wallet.BatchBuilt {
-				return nil
-			}
-			hint = fmt.Sprintf("batch %s waits for its signatures: airlock batch show %s -o FILE writes its file again", b.ID, b.ID)
-			return store.Stop
-		})
-	}); err != nil {
-		return err
+	err := fmt.Errorf("%w: all %d approved withdrawals were left out, the first, %s, because: %s", ErrNothing, len(left), left[0].ID, left[0].Reason)
+	if strings.HasPrefix(left[0].Reason, "insufficient payout funds") {
+		return wallet.WithHint(err, "fund the payout address, run airlock scan, and build again")
 	}
-	return wallet.WithHint(fmt.Errorf("%w: no withdrawal is approved", ErrNothing), "%s", hint)
+	return wallet.WithHint(err, "airlock withdraw list --status approved shows the reason of each")
 }

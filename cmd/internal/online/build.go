@@ -91,6 +91,11 @@ func runBuildWithdrawals(ctx context.Context, s *Station, o buildFlags) error {
 	for _, l := range built.LeftOut {
 		s.Note("left out %s: %s", l.ID, l.Reason)
 	}
+	if err == nil || errors.Is(err, payout.ErrNothing) {
+		if noteErr := s.noteWaiting(ctx, p.Chain, batch.Withdrawals, built.Record.ID); noteErr != nil {
+			return errors.Join(err, noteErr)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -179,6 +184,20 @@ func writeBatch(path string, rec wallet.BatchRecord) error {
 		return wallet.WithHint(fmt.Errorf("batch %s is built, but its file could not be written: %w", rec.ID, err),
 			"airlock batch show %s -o FILE writes it", rec.ID)
 	}
+	return nil
+}
+
+// noteWaiting tells of another batch of a kind whose file is not signed yet, and may
+// be lost: an operator who only sees the newest file would never sign it.
+func (s *Station) noteWaiting(ctx context.Context, chain uint64, kind, newest string) error {
+	var id string
+	if err := s.Store().View(ctx, func(tx store.Tx) (err error) {
+		id, err = outgoing.Waiting(tx, chain, kind, newest)
+		return err
+	}); err != nil || id == "" {
+		return err
+	}
+	s.Note("batch %s waits for its signatures: airlock batch show %s -o FILE writes its file again", id, id)
 	return nil
 }
 

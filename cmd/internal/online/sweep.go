@@ -11,6 +11,7 @@ import (
 
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
 	"github.com/airlock-wallet/airlock/wallet/outgoing"
 	"github.com/airlock-wallet/airlock/wallet/store"
 	"github.com/airlock-wallet/airlock/wallet/sweep"
@@ -92,6 +93,9 @@ func runSweep(ctx context.Context, s *Station, o sweepFlags) error {
 		}
 	}
 	row := newSweepRow(chain, res, o.dryRun)
+	if err := s.noteWaiting(ctx, chain.ID, batch.Sweep, row.Batch); err != nil {
+		return err
+	}
 	return s.Print(row, func(w io.Writer) { row.write(s, w, o.out) })
 }
 

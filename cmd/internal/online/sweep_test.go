@@ -168,8 +168,8 @@ func TestSweepCommands(t *testing.T) {
 	if b.ID != plan.Batch || digest != plan.Digest {
 		t.Errorf("the file holds batch %s with digest %s, the answer says %s, %s", b.ID, digest, plan.Batch, plan.Digest)
 	}
-	if out, _ := h.run(cli.ExitDone, "sweep", "--dry-run"); !strings.Contains(out, "is on its way, in batch "+plan.Batch) {
-		t.Errorf("while it is on its way: %q", out)
+	if out, notes := h.run(cli.ExitDone, "sweep", "--dry-run"); !strings.Contains(out, "is on its way, in batch "+plan.Batch) || !strings.Contains(notes, "airlock batch show "+plan.Batch+" -o FILE") {
+		t.Errorf("while it is on its way: %q, %q", out, notes)
 	}
 	h.run(cli.ExitDone, "batch", "discard", plan.Batch)
 	h.json(cli.ExitDone, &plan, "sweep", "--dry-run")

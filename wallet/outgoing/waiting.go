@@ -1,0 +1,28 @@
+package outgoing
+
+import (
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// looked bounds how many batches Waiting looks at: older ones are nobody's
+// question.
+const looked = 100
+
+// Waiting is the newest batch of a kind on a chain that waits for its signatures,
+// other than the named one; "" is none. Whoever builds is told of it: its file may
+// be lost, or never have been written, because the command that built it was
+// killed, and what is bound in it is in no later batch.
+func Waiting(tx store.Tx, chain uint64, kind, other string) (id string, err error) {
+	seen := 0
+	return id, store.Batches(tx, func(b wallet.BatchRecord) error {
+		if seen++; seen > looked {
+			return store.Stop
+		}
+		if b.ChainID != chain || b.Kind != kind || b.Status != wallet.BatchBuilt || b.ID == other {
+			return nil
+		}
+		id = b.ID
+		return store.Stop
+	})
+}
