@@ -72,10 +72,11 @@ lint: $(LINT)
 fmt: $(LINT)
 	$(LINT) fmt
 
-## contracts: compile the contracts that tests deploy
+## contracts: compile the contract that pays many, and those that tests deploy
 .PHONY: contracts
 contracts: $(NPM_DONE)
-	node $(NPM)/compile.js
+	node $(NPM)/compile.js wallet/multipay/contracts
+	node $(NPM)/compile.js wallet/chain/chaintest/contracts
 
 ## tools: the linter, anvil, solc and ethers
 .PHONY: tools

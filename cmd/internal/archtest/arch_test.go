@@ -31,7 +31,7 @@ type listed struct {
 // below it, unless a longer path of the table says otherwise.
 var rows = [][]string{
 	{"wallet"},
-	{"wallet/store", "wallet/chain", "wallet/batch", "wallet/hd", "wallet/ur", "wallet/erc4527", "wallet/outgoing", "wallet/secretfile", "wallet/csvfile"},
+	{"wallet/store", "wallet/chain", "wallet/batch", "wallet/hd", "wallet/ur", "wallet/erc4527", "wallet/multipay", "wallet/outgoing", "wallet/secretfile", "wallet/csvfile"},
 	{"scanner", "signer", "notifier", "wallet/payout", "wallet/sweep", "wallet/book", "wallet/reconcile"},
 	{"cmd"},
 }

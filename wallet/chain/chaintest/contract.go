@@ -34,6 +34,12 @@ var (
 	// Mover moves ether in every way in which a call can, and in some that fail.
 	// Deploy takes nothing.
 	Mover = load("Mover")
+	// MoodyToken is a token that fails, lies, burns gas or calls back for the
+	// recipients that it was told to. Deploy takes nothing.
+	MoodyToken = load("MoodyToken")
+	// MoodyRecipient is a recipient of ether that does so. Deploy takes its mood
+	// (uint8) and the data with which it calls back.
+	MoodyRecipient = load("MoodyRecipient")
 )
 
 // A Contract is compiled Solidity.
@@ -62,18 +68,23 @@ func (c Contract) Call(method string, args ...any) ([]byte, error) {
 	return data, nil
 }
 
-// load reads an artifact, which is part of the program and must be valid.
+// load reads an artifact of the package, which must be valid.
 func load(name string) Contract {
 	data, err := artifacts.ReadFile("contracts/" + name + ".json")
 	if err != nil {
 		panic(err)
 	}
+	return must(ReadContract(name, data))
+}
+
+// ReadContract reads an artifact as "make contracts" writes it.
+func ReadContract(name string, data []byte) (Contract, error) {
 	var artifact struct {
 		ABI      abi.ABI       `json:"abi"`
 		Bytecode hexutil.Bytes `json:"bytecode"`
 	}
 	if err := json.Unmarshal(data, &artifact); err != nil {
-		panic(fmt.Errorf("contract %s: %w", name, err))
+		return Contract{}, fmt.Errorf("contract %s: %w", name, err)
 	}
-	return Contract{Name: name, ABI: artifact.ABI, Code: artifact.Bytecode}
+	return Contract{Name: name, ABI: artifact.ABI, Code: artifact.Bytecode}, nil
 }

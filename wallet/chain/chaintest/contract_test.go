@@ -1,11 +1,7 @@
 package chaintest_test
 
 import (
-	"bytes"
 	"math/big"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
@@ -36,32 +32,5 @@ func TestCreateRefusesArguments(t *testing.T) {
 
 // The compiled contracts are those of the sources and of the pinned compiler.
 func TestContractsAreCurrent(t *testing.T) {
-	if _, err := os.Stat("npm/node_modules/solc"); err != nil {
-		missing := t.Skipf
-		if os.Getenv("CI") == "true" {
-			missing = t.Fatalf
-		}
-		missing("the compiler is not installed: run \"make tools\", which needs npm")
-	}
-	dir := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "node", "npm/compile.js", dir).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	built, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	must(t, err)
-	committed, err := filepath.Glob("contracts/*.json")
-	must(t, err)
-	if len(built) == 0 || len(built) != len(committed) {
-		t.Errorf("%d contracts are compiled, %d committed", len(built), len(committed))
-	}
-	for _, path := range built {
-		want, err := os.ReadFile(path)
-		must(t, err)
-		got, err := os.ReadFile(filepath.Join("contracts", filepath.Base(path)))
-		must(t, err)
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s is not what its source compiles to: run \"make contracts\"", filepath.Base(path))
-		}
-	}
+	chaintest.CheckContracts(t, "contracts")
 }

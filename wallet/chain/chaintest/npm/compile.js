@@ -1,14 +1,14 @@
-// Compiles every contract in ../contracts to one JSON artifact each, next to its
-// source or in the folder given as the first argument. The output depends on the
-// sources and the pinned compiler alone.
+// Compiles every contract of a folder, the first argument, to one JSON artifact
+// each, next to its source or in the folder given as the second argument. The
+// output depends on the sources and the pinned compiler alone.
 'use strict';
 
 const fs = require('node:fs');
 const path = require('node:path');
 const solc = require('solc');
 
-const dir = path.join(__dirname, '..', 'contracts');
-const out = process.argv[2] || dir;
+const dir = process.argv[2];
+const out = process.argv[3] || dir;
 const sources = {};
 for (const file of fs.readdirSync(dir).sort()) {
   if (file.endsWith('.sol')) {
@@ -23,7 +23,7 @@ const result = JSON.parse(solc.compile(JSON.stringify({
     evmVersion: 'paris',
     optimizer: { enabled: true, runs: 200 },
     metadata: { appendCBOR: false, bytecodeHash: 'none' },
-    outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } },
+    outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
   },
 })));
 
@@ -38,6 +38,11 @@ if (failed) process.exit(1);
 for (const file of Object.keys(sources)) {
   const name = path.basename(file, '.sol');
   const { abi, evm } = result.contracts[file][name];
-  const artifact = { compiler: solc.version(), abi, bytecode: '0x' + evm.bytecode.object };
+  const artifact = {
+    compiler: solc.version(),
+    abi,
+    bytecode: '0x' + evm.bytecode.object,
+    runtime: '0x' + evm.deployedBytecode.object,
+  };
   fs.writeFileSync(path.join(out, name + '.json'), JSON.stringify(artifact, null, 2) + '\n');
 }
