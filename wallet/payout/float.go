@@ -58,6 +58,46 @@ func (f Float) tooMuch(c *candidate) string {
 	return "above " + c.asset.Format(most) + ", the most that the float was to pay" + WaitsForCold
 }
 
+// Unsigned lists the batches of the float that nobody signed yet, oldest first,
+// with their files.
+func (s *Service) Unsigned(ctx context.Context) (list []wallet.BatchRecord, err error) {
+	err = s.DB.View(ctx, func(tx store.Tx) error {
+		list = nil
+		seen := map[string]bool{}
+		if err := store.EachAddress(tx, wallet.FloatRole, 0, func(a wallet.Address) error {
+			return store.OpenOutgoingOf(tx, s.Chain, a.Address, func(o wallet.Outgoing) error {
+				id := o.Last().Batch
+				if o.State != wallet.OutgoingBound || o.Last().Discarded || seen[id] {
+					return nil
+				}
+				seen[id] = true
+				rec, _, err := store.Batch(tx, id)
+				if err == nil && rec.Status == wallet.BatchBuilt {
+					list = append(list, rec)
+				}
+				return err
+			})
+		}); err != nil {
+			return err
+		}
+		slices.SortStableFunc(list, func(a, b wallet.BatchRecord) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		return nil
+	})
+	return list, err
+}
+
+// Approved reports whether any withdrawal is approved and in no batch.
+func (s *Service) Approved(ctx context.Context) (any bool, err error) {
+	err = s.DB.View(ctx, func(tx store.Tx) error {
+		any = false
+		return store.Withdrawals(tx, s.Chain, wallet.WithdrawalApproved, func(wallet.Withdrawal) error {
+			any = true
+			return store.Stop
+		})
+	})
+	return any, err
+}
+
 // sifted is how many candidates are held against a limit of the float in one go.
 const sifted = 500
 
@@ -89,20 +129,26 @@ func (s *Service) plan(ctx context.Context, node Node, d *draft, o BuildOptions)
 // are, until enough are left.
 func (s *Service) sift(ctx context.Context, d *draft, o BuildOptions) error {
 	var kept []candidate
+	free := wallet.Fee{MaxFeePerGas: wallet.NewAmount(1)} // as good as
 	for part := range slices.Chunk(d.fresh, sifted) {
 		if len(kept) >= o.Max {
 			break
 		}
-		picks := make([]pick, len(part))
+		// What is built again comes before them, at nonces of its own.
+		var picks []pick
+		for _, c := range d.again {
+			picks = append(picks, pick{c, c.rebuild.Slot, c.rebuild.Path, c.rebuild.Payload, free})
+		}
 		for i, c := range part {
 			payload := outgoing.PayloadOf(c.asset.ID, c.w.To, c.w.Amount, batch.MinGas)
 			slot := wallet.Slot{ChainID: s.Chain, Sender: d.sender.Address, Nonce: d.next[d.sender.Address] + uint64(i)}
-			picks[i] = pick{c, slot, d.sender.Path, payload, wallet.Fee{MaxFeePerGas: wallet.NewAmount(1)}}
+			picks = append(picks, pick{c, slot, d.sender.Path, payload, free})
 		}
 		why, err := s.fit(ctx, picks, o)
 		if err != nil {
 			return err
 		}
+		why = why[len(d.again):]
 		for i, c := range part {
 			if why[i] == "" {
 				kept = append(kept, c)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -29,6 +30,7 @@ type treasuryHome struct {
 	net       *chaintest.Simulated
 	token     common.Address
 	addresses map[string]common.Address // by account, or by role
+	clock     func() time.Time          // nil is the machine's
 }
 
 func newTreasuryHome(t *testing.T, net *chaintest.Simulated) *treasuryHome {
@@ -73,6 +75,9 @@ func (h *treasuryHome) ok(err error) {
 func (h *treasuryHome) run(exit int, args ...string) (out, notes string) {
 	h.t.Helper()
 	env, stdout, stderr := cli.Test(h.dir)
+	if h.clock != nil {
+		env.Now = h.clock
+	}
 	if got := cli.MainContext(context.Background(), New(env), env, args); got != exit {
 		h.t.Errorf("airlock %q: exit code %d, want %d: %s", args, got, exit, stderr)
 	}

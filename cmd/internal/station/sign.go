@@ -188,18 +188,25 @@ func signBatch(ctx context.Context, s *Station, b *batch.Batch, o signOptions) e
 	if err != nil {
 		return err
 	}
-	// A processor that errs must not hand out a signature that tells of the
-	// key, nor one that nobody takes.
 	done := s.Busy("verifying the signatures")
-	err = signed.Verify()
+	err = verifyNew(signed)
 	done()
 	if err != nil {
-		return fmt.Errorf("the new signatures are wrong, so none is handed out: %w", err)
+		return err
 	}
 	if err := writeSigned(o.out, signed); err != nil {
 		return err
 	}
 	return s.printSigned(signed, o.out)
+}
+
+// verifyNew proves signatures before they leave. A processor that errs must not
+// hand out a signature that tells of the key, nor one that nobody takes.
+func verifyNew(signed *batch.Signed) error {
+	if err := signed.Verify(); err != nil {
+		return fmt.Errorf("the new signatures are wrong, so none is handed out: %w", err)
+	}
+	return nil
 }
 
 // signerOf is the fingerprint of the vault's mnemonic that a batch is for, or
