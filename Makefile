@@ -10,6 +10,7 @@ TEST_TIMEOUT := 20m
 SCHEDULES    := 1000
 MUTATIONS    := 20000
 SEED         := 1
+POINT        := all
 DIST         := dist
 PLATFORMS    := linux/amd64 linux/arm64
 BENCH_PKGS    = $(shell grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u)
@@ -41,6 +42,11 @@ test: build
 .PHONY: schedules
 schedules:
 	cd scanner && AIRLOCK_SCHEDULES=$(SCHEDULES) AIRLOCK_SEED=$(SEED) go test -timeout $(TEST_TIMEOUT) -run '^TestSchedules$$'
+
+## crash: kill every command wherever it writes or asks (POINT=broadcast/write-7-after)
+.PHONY: crash
+crash:
+	cd cmd/internal/crash && AIRLOCK_CRASH=$(POINT) go test -count=1 -timeout $(TEST_TIMEOUT) -run '^TestCrashMatrix$$'
 
 ## mutations: random changes of every file that is trusted (MUTATIONS, SEED)
 .PHONY: mutations

@@ -1,0 +1,373 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// which, in the environment, says what points are visited: "all", those of a command
+// ("broadcast"), of a kind in it ("broadcast/rpc"), or one ("broadcast/rpc-2-after").
+// Without it they are the first of each kind in each command.
+const which = "AIRLOCK_CRASH"
+
+// The kinds of points.
+const (
+	writing = "write" // to a file: of a store, or one that crosses the gap
+	calling = "rpc"
+	telling = "hook"
+)
+
+// A point is where a command is killed: on its way into a change of a file, a call
+// or a delivery, or when that is done.
+type point struct {
+	stage  int
+	kind   string
+	number int // from 1 on
+	after  bool
+}
+
+func (p point) String() string {
+	when := "before"
+	if p.after {
+		when = "after"
+	}
+	return fmt.Sprintf("%s/%s-%d-%s", stages[p.stage].name, p.kind, p.number, when)
+}
+
+func parsePoint(text string) (p point, err error) {
+	m := regexp.MustCompile(`^([a-z0-9-]+)/(write|rpc|hook)-(\d+)-(before|after)$`).FindStringSubmatch(text)
+	if m == nil {
+		return p, fmt.Errorf("%q is no point: want one such as broadcast/write-7-after", text)
+	}
+	for p.stage = range stages {
+		if stages[p.stage].name == m[1] {
+			p.kind, p.after = m[2], m[4] == "after"
+			p.number, err = strconv.Atoi(m[3])
+			return p, err
+		}
+	}
+	return p, fmt.Errorf("%q: there is no stage %s", text, m[1])
+}
+
+// A lane is all the points of a kind in a command, until the command ends before
+// one is reached.
+type lane struct {
+	stage int
+	kind  string
+	next  int
+	ended bool
+}
+
+// A matrix hands out points and counts what was done.
+type matrix struct {
+	mu     sync.Mutex
+	lanes  []*lane
+	limit  int            // numbers of each lane; 0 for all
+	killed map[string]int // by stage
+	points int
+	failed int
+}
+
+// newMatrix makes a matrix of the points that which names.
+func newMatrix(which string) (*matrix, error) {
+	m := &matrix{killed: map[string]int{}}
+	if which == "" {
+		m.limit, which = 1, "all"
+	}
+	for i, s := range stages {
+		for _, kind := range []string{writing, calling, telling} {
+			if which == "all" || which == s.name || which == s.name+"/"+kind {
+				m.lanes = append(m.lanes, &lane{stage: i, kind: kind})
+			}
+		}
+	}
+	if len(m.lanes) == 0 {
+		return nil, fmt.Errorf("%s: there is no such command, kind of points or point", which)
+	}
+	return m, nil
+}
+
+// take hands out the next number of the first lane that has one.
+func (m *matrix) take() (l *lane, number int, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range m.lanes {
+		if l.ended || m.limit > 0 && l.next >= m.limit {
+			continue
+		}
+		l.next++
+		return l, l.next, true
+	}
+	return nil, 0, false
+}
+
+// maxFailures is how many points may fail until the others are not tried.
+const maxFailures = 10
+
+func (m *matrix) end(l *lane) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l.ended = true
+}
+
+func (m *matrix) count(p point, err error) (goOn bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.points++
+	m.killed[stages[p.stage].name]++
+	if err != nil {
+		m.failed++
+	}
+	return m.failed < maxFailures
+}
+
+var bin string
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(writerDir); dir != "" {
+		if err := write(dir); err != nil {
+			panic(err)
+		}
+		return
+	}
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "airlock-bin-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		build := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-o", dir, "../../airlock", "../../airlock-signer")
+		if out, err := build.CombinedOutput(); err != nil {
+			panic(string(out))
+		}
+		bin = dir
+		return m.Run()
+	}())
+}
+
+// TestCrashMatrix kills every command at every point and holds what comes of it
+// against the run that nobody disturbed.
+func TestCrashMatrix(t *testing.T) {
+	mustTrace(t)
+	text := os.Getenv(which)
+	if p, err := parsePoint(text); err == nil {
+		visitOne(t, p)
+		return
+	}
+	m, err := newMatrix(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		h := newHistory(t)
+		wg.Go(func() { h.work(t, m) })
+	}
+	wg.Wait()
+	fmt.Printf("crash matrix: %s in %s\n", m, time.Since(started).Round(time.Second))
+}
+
+// visitOne visits a point, which must be reached.
+func visitOne(t *testing.T, p point) {
+	h := newHistory(t)
+	what, err := h.visit(t.Context(), p)
+	switch {
+	case err != nil:
+		t.Fatalf("%s (%s): %v", p, what, err)
+	case what == "":
+		t.Fatalf("%s: the command ends before", p)
+	}
+	fmt.Printf("crash matrix: killed at %s (%s), paid once and the books balanced\n", p, what)
+}
+
+// String says what was done.
+func (m *matrix) String() string {
+	var parts []string
+	for _, s := range stages {
+		if n := m.killed[s.name]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", s.name, n))
+		}
+	}
+	text := fmt.Sprintf("%d points in %d commands (%s)", m.points, len(parts), strings.Join(parts, ", "))
+	if m.limit > 0 {
+		text += ", the first of each kind"
+	}
+	if m.failed == 0 {
+		return text + ", each paid once and the books balanced"
+	}
+	return fmt.Sprintf("%s, %d FAILED", text, m.failed)
+}
+
+// work visits points until there are none left.
+func (h *history) work(t *testing.T, m *matrix) {
+	for {
+		l, number, ok := m.take()
+		if !ok {
+			return
+		}
+		for _, after := range []bool{false, true} {
+			p := point{l.stage, l.kind, number, after}
+			what, err := h.visit(t.Context(), p)
+			if err == nil && what == "" {
+				if number == 1 && !after && l.kind == writing {
+					t.Errorf("%s writes nothing", stages[l.stage].name)
+				}
+				m.end(l)
+				break
+			}
+			if err != nil {
+				t.Errorf("%s (%s): %v", p, what, err)
+			}
+			if !m.count(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// A history is a world with a snapshot of it before each stage, and how it ended.
+type history struct {
+	*world
+	before []snapshot
+	end    outcome
+}
+
+// newHistory lives through all stages undisturbed.
+func newHistory(t testing.TB) *history {
+	h := &history{world: newWorld(t, bin)}
+	ctx := t.Context()
+	for i, s := range stages {
+		if err := s.prepare(h.world, ctx); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		saved, err := h.save(ctx, fmt.Sprintf("before-%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.before = append(h.before, saved)
+		if err := s.run(h.world); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+	}
+	var err error
+	if h.end, err = h.look(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.end.check(h.world); err != nil {
+		t.Fatalf("nobody disturbed it: %v", err)
+	}
+	return h
+}
+
+func (s *stage) prepare(w *world, ctx context.Context) error {
+	if s.world == nil {
+		return nil
+	}
+	return s.world(w, ctx)
+}
+
+func (s *stage) run(w *world) error {
+	p, err := s.command(w)
+	if err != nil {
+		return err
+	}
+	return w.all(p)
+}
+
+// visit kills a command at a point, runs it again and all that follows, and checks
+// what came of it. what says what was killed at: nothing, if the command ended
+// before.
+func (h *history) visit(ctx context.Context, p point) (what string, err error) {
+	if err := h.restore(ctx, h.before[p.stage]); err != nil {
+		return "", err
+	}
+	s := &stages[p.stage]
+	prog, err := s.command(h.world)
+	if err != nil {
+		return "", err
+	}
+	r, what, err := h.kill(prog, p)
+	switch {
+	case err != nil:
+		return what, err
+	case what == "" && r.status != 0:
+		return "", fmt.Errorf("not killed, it ended with %d: %s", r.status.ExitStatus(), r.errors)
+	case what == "":
+		return "", nil
+	case !r.killed():
+		return what, fmt.Errorf("it was to be killed, and ended with %d: %s", r.status.ExitStatus(), r.errors)
+	}
+	if s.again != nil {
+		err = s.again(h.world, prog)
+	} else {
+		err = h.all(prog)
+	}
+	if err != nil {
+		return what, fmt.Errorf("again: %w", err)
+	}
+	for i := p.stage + 1; i < len(stages); i++ {
+		if err := stages[i].prepare(h.world, ctx); err != nil {
+			return what, err
+		}
+		if err := stages[i].run(h.world); err != nil {
+			return what, fmt.Errorf("then %s: %w", stages[i].name, err)
+		}
+	}
+	end, err := h.look(ctx)
+	if err == nil {
+		err = end.check(h.world)
+	}
+	if err == nil {
+		err = end.same(h.end)
+	}
+	return what, err
+}
+
+// kill runs a program and kills it at a point.
+func (h *history) kill(prog program, p point) (r run, what string, err error) {
+	if p.kind == writing {
+		return h.trace(prog, p)
+	}
+	g := &h.node.gate
+	if p.kind == telling {
+		g = &h.hooks.gate
+	}
+	begun, process := make(chan struct{}), (*os.Process)(nil)
+	g.arm(p.number, p.after, func() {
+		<-begun
+		_ = process.Kill() // or it was killed before
+	})
+	r, err = h.start(prog, func(started *os.Process) {
+		process = started
+		close(begun)
+	})
+	return r, g.disarm(), err
+}
+
+// trace runs a program and kills it at a change of a file.
+func (h *history) trace(prog program, p point) (r run, what string, err error) {
+	out, err := os.Create(filepath.Join(h.aside, "out"))
+	if err != nil {
+		return r, "", err
+	}
+	defer out.Close()
+	prog.out = out
+	t := tracer{root: h.root, number: p.number, after: p.after}
+	if r.status, err = t.run(prog); err != nil {
+		return r, t.what, err
+	}
+	text, err := os.ReadFile(out.Name())
+	r.errors = string(text)
+	return r, t.what, err
+}

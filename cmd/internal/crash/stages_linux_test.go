@@ -1,0 +1,133 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
+)
+
+// A payment is a withdrawal that the stages pay.
+type payment struct {
+	id, account, asset string
+	decimal, units     string
+	recipient          byte
+}
+
+// to is an address that nobody has the key of, of this payment alone.
+func (p payment) to() common.Address {
+	return common.BytesToAddress([]byte(strings.Repeat(string([]byte{0x50 + p.recipient}), common.AddressLength)))
+}
+
+var payments = []payment{
+	{"w-1", "alice", "ETH", "0.1", "100000000000000000", 1},
+	{"w-2", "carol", "CUSD", "12.5", "12500000", 2},
+	{"w-3", "", "ETH", "0.02", "20000000000000000", 3}, // of the house
+}
+
+// A stage is a command on the way from approved withdrawals to books that balance.
+type stage struct {
+	name string
+	// world is what happens before the command, or nil.
+	world func(w *world, ctx context.Context) error
+	// command is what an operator types.
+	command func(w *world) (program, error)
+	// again is what the operator does after the command was killed, if it is more
+	// than to type the same again.
+	again func(w *world, p program) error
+}
+
+// stages are in the order of a day. The second scan and confirm are of the sweep
+// that waits for its top-up.
+var stages = []stage{
+	{name: "build", command: writes("build-withdrawals", "pay.json"), again: lookFor(batch.Withdrawals, "pay.json")},
+	{name: "sweep", command: writes("sweep", "sweep.json"), again: lookFor(batch.Sweep, "sweep.json")},
+	{name: "sign", command: signs("pay.json")},
+	{name: "sign-sweep", command: signs("sweep.json")},
+	{name: "broadcast", command: typed("broadcast", "pay.json.signed")},
+	{name: "broadcast-sweep", command: typed("broadcast", "sweep.json.signed")},
+	{name: "scan", world: (*world).finalize, command: typed("scan")},
+	{name: "confirm", command: typed("confirm")},
+	{name: "scan-2", world: (*world).finalize, command: typed("scan")},
+	{name: "confirm-2", command: typed("confirm")},
+	{name: "notify", command: typed("notify")},
+}
+
+// typed is an online command, whose files cross the gap.
+func typed(name string, files ...string) func(*world) (program, error) {
+	return func(w *world) (program, error) {
+		args := []string{name}
+		for _, f := range files {
+			args = append(args, w.gap(f))
+		}
+		return w.online(args...), nil
+	}
+}
+
+func writes(name, file string) func(*world) (program, error) {
+	return func(w *world) (program, error) { return w.online(name, "-o", w.gap(file)), nil }
+}
+
+func (w *world) gap(file string) string { return w.path("gap") + "/" + file }
+
+// signs signs a batch by the digest that the online station shows.
+func signs(file string) func(*world) (program, error) {
+	return func(w *world) (program, error) {
+		b, err := w.readBatch(file)
+		if err != nil {
+			return program{}, err
+		}
+		digest, err := b.HexDigest()
+		return w.signing("sign", w.gap(file), "-o", w.gap(file+".signed"), "--expect", digest,
+			"--passphrase-file", w.secret("passphrase"), "--accept-risk", "online-station"), err
+	}
+}
+
+func (w *world) readBatch(file string) (*batch.Batch, error) {
+	data, err := os.ReadFile(w.gap(file))
+	if err != nil {
+		return nil, err
+	}
+	return batch.Parse(data)
+}
+
+// lookFor returns what an operator does for the file of a batch: takes it if it is
+// there, else builds again, and has the file of a batch that was built before
+// written again, as the command tells.
+func lookFor(kind, file string) func(*world, program) error {
+	return func(w *world, p program) error {
+		if _, err := os.Stat(w.gap(file)); !errors.Is(err, fs.ErrNotExist) {
+			return err // stages to come read it
+		}
+		r, err := w.start(p, func(*os.Process) {})
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(w.gap(file)); r.status == 0 && err == nil {
+			return nil
+		}
+		if !strings.Contains(r.out+r.errors, "airlock batch show") {
+			return fmt.Errorf("%s wrote no file, and does not tell the way on: %s%s", commandLine(p), r.out, r.errors)
+		}
+		var list []struct {
+			Batch, Kind string
+			Status      wallet.BatchStatus
+		}
+		if err := w.ask(&list, w.online("batch", "list")); err != nil {
+			return err
+		}
+		for _, b := range list {
+			if b.Kind == kind && b.Status == wallet.BatchBuilt {
+				return w.all(w.online("batch", "show", b.Batch, "-o", w.gap(file)))
+			}
+		}
+		return fmt.Errorf("no batch of kind %s is built: %v", kind, list)
+	}
+}
