@@ -134,10 +134,10 @@ func weigh(elems []rpc.BatchElem, err error, ex *exchange) (int, verdict, error)
 		return 0, tooMuch, elems[0].Error // the answer was to nobody in particular
 	}
 	for i, e := range elems {
-		v := judge(e.Error)
+		v := judgeElem(e)
 		if v == taken && missing(e) {
 			// geth tells of a batch that is too large in the answer to one.
-			if j := slices.IndexFunc(elems, func(e rpc.BatchElem) bool { return judge(e.Error) == tooMuch }); j >= 0 {
+			if j := slices.IndexFunc(elems, func(e rpc.BatchElem) bool { return judgeElem(e) == tooMuch }); j >= 0 {
 				return i, tooMuch, elems[j].Error
 			}
 		}

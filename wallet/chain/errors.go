@@ -40,8 +40,9 @@ type EndpointError struct {
 	Code   int    // of JSON-RPC; 0 if the node did not answer with an error
 	Data   []byte // of a reverted call
 
-	kind  kind
-	class error
+	kind    kind
+	class   error
+	meaning SendResult // of an answer to eth_sendRawTransaction
 }
 
 // kind says who may be asked again after an error.
@@ -137,6 +138,17 @@ var tooMuchWords = []string{
 	"response too large", "response is too large", "response is too big", "response size", "result too large",
 	"too large a response", "returned more than", "too many results", "too many logs",
 	"content too large", "entity too large", "payload too large", "request too large", "body too large",
+}
+
+// judgeElem finds out what the error of one request of a batch tells about the
+// pace. What means something about a transaction says nothing of it, whatever
+// its code and words.
+func judgeElem(e rpc.BatchElem) verdict {
+	var coded rpc.Error
+	if errors.As(e.Error, &coded) && meaningOfAnswer(e.Method, coded) != SendUnknown {
+		return taken
+	}
+	return judge(e.Error)
 }
 
 // judge finds out what an error tells about the pace.
@@ -239,7 +251,11 @@ func (ep *endpoint) describe(method string, err error) error {
 func (ep *endpoint) describeAnswer(e *EndpointError, err rpc.Error) {
 	text := strings.ToLower(err.Error())
 	e.Code, e.Reason = err.ErrorCode(), ep.redact(err.Error())
+	e.meaning = meaningOfAnswer(e.Method, err)
 	switch {
+	case e.meaning == SendPoolFull: // another one may have room
+	case e.meaning != SendUnknown:
+		e.kind = answer
 	case slices.Contains(crowdedCodes, e.Code), slices.Contains(lateCodes, e.Code),
 		containsAny(text, crowdedWords), containsAny(text, lateWords):
 		e.kind, e.class = transient, wallet.ErrUnreachable

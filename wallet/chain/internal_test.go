@@ -11,8 +11,6 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/ethereum/go-ethereum/trie"
-
-	"github.com/airlock-wallet/airlock/wallet"
 )
 
 // TestUnknownTransactionType proves a block with a transaction of a type that
@@ -66,60 +64,3 @@ func (s spoken) Error() string  { return s.text }
 func (s spoken) ErrorCode() int { return s.code }
 
 var _ rpc.Error = spoken{}
-
-func TestClassifySend(t *testing.T) {
-	ep, err := newEndpoint("https://node.example/v3/key", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		node, text string
-		want       SendResult
-	}{
-		{"geth", "already known", SendAlreadyKnown},
-		{"geth", "nonce too low: next nonce 5, tx nonce 4", SendNonceTooLow},
-		{"geth", "nonce too high: address 0x0, tx: 9 state: 5", SendNonceTooHigh},
-		{"geth", "replacement transaction underpriced: new tx gas fee cap 1 <= 2 queued", SendUnderpriced},
-		{"geth", "transaction underpriced: tip needed 1, tip permitted 0", SendUnderpriced},
-		{"geth", "max fee per gas less than block base fee: address 0x0, maxFeePerGas: 1, baseFee: 7", SendUnderpriced},
-		{"geth", "insufficient funds for gas * price + value: balance 0, tx cost 1, overshot 1", SendInsufficient},
-		{"geth", "intrinsic gas too low: gas 1, minimum needed 21000", SendRejected},
-		{"geth", "exceeds block gas limit", SendRejected},
-		{"geth", "invalid sender", SendRejected},
-		{"geth", "only replay-protected (EIP-155) transactions allowed over RPC", SendRejected},
-		{"geth", "rlp: value size exceeds available input length", SendRejected},
-		{"geth", "txpool is full", SendUnknown},
-		{"erigon", "existing tx with same hash", SendAlreadyKnown},
-		{"erigon", "could not replace existing tx", SendUnderpriced},
-		{"erigon", "nonce too low", SendNonceTooLow},
-		{"nethermind", "AlreadyKnown", SendAlreadyKnown},
-		{"nethermind", "OldNonce, Current nonce: 5, nonce of rejected tx: 4", SendNonceTooLow},
-		{"nethermind", "FeeTooLow, MaxFeePerGas too low", SendUnderpriced},
-		{"nethermind", "InsufficientFunds, Account balance: 0", SendInsufficient},
-		{"nethermind", "ReplacementNotAllowed", SendUnderpriced},
-		{"besu", "Known transaction", SendAlreadyKnown},
-		{"besu", "Nonce too low", SendNonceTooLow},
-		{"besu", "transaction nonce 4 below current nonce", SendUnknown},
-		{"besu", "Upfront cost exceeds account balance", SendInsufficient},
-		{"besu", "Gas price below configured minimum gas price", SendUnderpriced},
-		{"reth", "already known", SendAlreadyKnown},
-		{"reth", "failed to decode signed transaction", SendRejected},
-		{"reth", "nonce too low: next nonce 2, tx nonce 1", SendNonceTooLow},
-		{"anvil", "transaction already imported", SendAlreadyKnown},
-		{"anvil", "Insufficient funds for gas * price + value", SendInsufficient},
-		{"anvil", "max fee per gas less than block base fee", SendUnderpriced},
-		{"anybody", "the moon is in the wrong phase", SendUnknown},
-		{"anybody", "internal error", SendUnknown},
-	} {
-		if have := ClassifySend(ep.describe(sendMethod, spoken{-32000, c.text})); have != c.want {
-			t.Errorf("%s says %q: %s, want %s", c.node, c.text, have, c.want)
-		}
-	}
-	if have := ClassifySend(nil); have != SendAccepted {
-		t.Errorf("no error: %s", have)
-	}
-	// What no node said is never an answer, whatever its words.
-	if have := ClassifySend(wallet.As(wallet.ErrUnreachable, "already known")); have != SendUnknown {
-		t.Errorf("another error: %s", have)
-	}
-}

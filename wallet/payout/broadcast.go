@@ -172,7 +172,10 @@ func reply(err error, sent *Sent) (outgoing.Reply, string) {
 	case chain.SendUnknown:
 		sent.Unheard++
 		return outgoing.Unheard, "no clear answer: " + err.Error()
-	case chain.SendNonceTooHigh, chain.SendUnderpriced, chain.SendInsufficient, chain.SendRejected:
+	case chain.SendPoolFull:
+		sent.Unheard++
+		return outgoing.Unheard, "no room for it now: " + err.Error()
+	case chain.SendNonceTooHigh, chain.SendUnderpriced, chain.SendNotReplacing, chain.SendInsufficient, chain.SendRejected:
 		return outgoing.Refused, result.String() + ": " + err.Error()
 	}
 	return outgoing.Unheard, err.Error()
