@@ -50,6 +50,7 @@ const (
 	tWithdrawal   = "wd"      // id -> wallet.Withdrawal
 	tWithdrawalSt = "wd.st"   // chain, status, sequence -> id
 	tWithdrawalSq = "wd.seq"  // id -> sequence
+	tWithdrawalAc = "wd.acct" // account, sequence -> id
 	tOutgoing     = "out"     // chain, sender, nonce -> wallet.Outgoing
 	tOutgoingOpen = "out.opn" // chain, sender, nonce -> empty: not final
 	tOutgoingHash = "out.hsh" // transaction hash -> chain, sender, nonce
@@ -65,8 +66,16 @@ const (
 	tEntryBlk  = "led.blk"  // chain, block, sequence -> empty
 	tEntryAcct = "led.acct" // owner, sequence -> empty
 	tBalance   = "bal"      // owner, chain, contract, book -> amount
+	tBalTotal  = "bal.tot"  // chain, contract, book -> amount: of all accounts, without the house
+	tBalTop    = "bal.top"  // chain, contract, length and bytes of what is available, account -> empty: above zero
 	tLocation  = "loc"      // chain, address, contract -> amount
 	tFrozen    = "frozen"   // account -> reason
+
+	tPayTo    = "pay.to"   // account, chain, 0 or 1 for one asset, contract -> wallet.PayoutAddress
+	tPayLast  = "pay.last" // account, chain, contract -> id of the newest withdrawal of a payout run
+	tPayRun   = "pay.run"  // chain, sequence -> wallet.PayoutRun
+	tPayRunID = "pay.rid"  // run id -> key of the run
+	tPayment  = "pay.wd"   // chain, sequence of the run, place in it -> withdrawal id
 
 	tEvent   = "event"    // sequence -> wallet.Event
 	tEventID = "event.id" // event id -> sequence

@@ -69,24 +69,32 @@ func sameEntry(tx Tx, seq uint64, e wallet.Entry) error {
 }
 
 func applyPosting(tx Tx, p wallet.Posting) error {
-	if err := addAmount(tx, balanceKey(p.Owner, p.Asset, p.Book), p.Amount); err != nil {
+	now, err := addAmount(tx, balanceKey(p.Owner, p.Asset, p.Book), p.Amount)
+	if err != nil {
+		return err
+	}
+	if err := summarize(tx, p, now); err != nil {
 		return err
 	}
 	if p.Location == wallet.Outside {
 		return nil
 	}
-	return addAmount(tx, keyOf(tLocation, p.Asset.ChainID, p.Location, p.Asset.Contract), p.Amount)
+	_, err = addAmount(tx, keyOf(tLocation, p.Asset.ChainID, p.Location, p.Asset.Contract), p.Amount)
+	return err
 }
 
-func addAmount(tx Tx, key []byte, a wallet.Amount) error {
+// addAmount adds to the amount at a key and returns the sum, which is not kept
+// when it is zero.
+func addAmount(tx Tx, key []byte, a wallet.Amount) (wallet.Amount, error) {
 	have, _, err := get[wallet.Amount](tx, key)
 	if err != nil {
-		return err
+		return have, err
 	}
-	if sum := have.Add(a); !sum.IsZero() {
-		return put(tx, key, sum)
+	sum := have.Add(a)
+	if sum.IsZero() {
+		return sum, tx.Delete(key)
 	}
-	return tx.Delete(key)
+	return sum, put(tx, key, sum)
 }
 
 func balanceKey(owner string, asset wallet.AssetID, book wallet.Book) []byte {

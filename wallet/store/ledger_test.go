@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -24,6 +25,12 @@ var (
 	vault = common.Address{0x0a}
 )
 
+// amounts are of all lengths, so that their order is not that of their digits.
+var amounts = []wallet.Amount{
+	wallet.NewAmount(1), wallet.NewAmount(3), wallet.NewAmount(20), wallet.NewAmount(255), wallet.NewAmount(256), wallet.NewAmount(1 << 40),
+	wallet.AmountOf(new(big.Int).Lsh(big.NewInt(1), 256)),
+}
+
 // drawEntry draws an entry that sums to zero, of few owners, places and ids, so
 // that balances run dry and ids come again.
 func drawEntry(t *rapid.T) wallet.Entry {
@@ -40,7 +47,7 @@ func drawEntry(t *rapid.T) wallet.Entry {
 	for range rapid.IntRange(1, 2).Draw(t, "moves") {
 		e.Postings = append(e.Postings, wallet.Move(
 			rapid.SampledFrom([]wallet.AssetID{coin, gold}).Draw(t, "asset"),
-			wallet.NewAmount(rapid.Int64Range(1, 20).Draw(t, "amount")),
+			rapid.SampledFrom(amounts).Draw(t, "amount"),
 			wallet.Posting{Location: places.Draw(t, "from"), Owner: owners.Draw(t, "giver"), Book: books.Draw(t, "from book")},
 			wallet.Posting{Location: places.Draw(t, "to"), Owner: owners.Draw(t, "taker"), Book: books.Draw(t, "to book")},
 		)...)
@@ -144,6 +151,9 @@ func checkLedger(tx store.Tx, taken []wallet.Entry) error {
 		if have, err := store.LocationBalance(tx, l.Address, l.Asset); err != nil || have.Cmp(want) != 0 {
 			return fmt.Errorf("on %v lies %s (%w), want %s", l, have, err, want)
 		}
+	}
+	if err := checkHoldings(tx, owned); err != nil {
+		return err
 	}
 	if err := checkLists(tx, taken, owned, located); err != nil {
 		return err

@@ -21,6 +21,11 @@ func PutWithdrawal(tx Tx, w wallet.Withdrawal) error {
 		if err := putNumber(tx, seqKey, seq); err != nil {
 			return err
 		}
+		if w.Account != wallet.House {
+			if err := tx.Put(keyOf(tWithdrawalAc, w.Account, seq), []byte(w.ID)); err != nil {
+				return err
+			}
+		}
 	} else if old, _, err := Withdrawal(tx, w.ID); err != nil {
 		return err
 	} else if old.Status != w.Status {
@@ -41,6 +46,31 @@ func statusKey(w wallet.Withdrawal, seq uint64) []byte {
 // Withdrawal returns a withdrawal by id; ok is false if there is none.
 func Withdrawal(tx Tx, id string) (w wallet.Withdrawal, ok bool, err error) {
 	return get[wallet.Withdrawal](tx, keyOf(tWithdrawal, id))
+}
+
+// WithdrawalsOf calls fn for the withdrawals of an account on all chains, newest
+// request first, until fn returns Stop. They begin before the one with the given
+// id; an empty id begins with the newest. fn must not write.
+func WithdrawalsOf(tx Tx, account, before string, fn func(wallet.Withdrawal) error) error {
+	r := under(keyOf(tWithdrawalAc, account))
+	r.Reverse = true
+	if before != "" {
+		seq, ok, err := getNumber(tx, keyOf(tWithdrawalSq, before))
+		if err != nil || !ok {
+			return err
+		}
+		r.To = keyOf(tWithdrawalAc, account, seq)
+	}
+	return tx.Scan(r, func(_, id []byte) error {
+		w, ok, err := Withdrawal(tx, string(id))
+		if err == nil && !ok {
+			err = fmt.Errorf("store: withdrawal %q is in an index only", id)
+		}
+		if err != nil {
+			return err
+		}
+		return fn(w)
+	})
 }
 
 // Withdrawals calls fn for the withdrawals of a chain in one status, in the
