@@ -55,7 +55,10 @@ func (r *Row) Wrong(column string, err error) error {
 
 // Columns are those of a file, in any order. A row has an empty value for an
 // optional column that the file does not have.
-type Columns struct{ Needed, Optional []string }
+type Columns struct {
+	Needed, Optional []string
+	Repeat           bool // the first column may have a value in several rows
+}
 
 func (c Columns) String() string {
 	names := strings.Join(c.Needed, ",")
@@ -66,8 +69,8 @@ func (c Columns) String() string {
 }
 
 // Read reads a file that has these columns and no others, and at least one row.
-// The first column that is needed must not have a value twice. Errors are
-// *Error; name is the file's in them.
+// The first column that is needed must not have a value twice, unless columns say
+// so. Errors are *Error; name is the file's in them.
 func Read(name string, in io.Reader, columns Columns) ([]Row, error) {
 	fail := func(line int, column, value string, err error) ([]Row, error) {
 		return nil, &Error{name, line, column, value, err}
@@ -113,7 +116,7 @@ func Read(name string, in io.Reader, columns Columns) ([]Row, error) {
 			v.Value[column] = record[i]
 		}
 		key := v.Value[columns.Needed[0]]
-		if at, twice := first[key]; twice {
+		if at, twice := first[key]; twice && !columns.Repeat {
 			return fail(line, columns.Needed[0], key, fmt.Errorf("stands in line %d too", at))
 		}
 		first[key] = line

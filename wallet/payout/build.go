@@ -328,7 +328,13 @@ func askFunds(ctx context.Context, node Node, d *draft) (funds, error) {
 	return have, nil
 }
 
-func askBalance(ctx context.Context, node Node, sender common.Address, asset wallet.AssetID, block common.Hash) (*big.Int, error) {
+// balanceNode tells what lies on an address.
+type balanceNode interface {
+	BalanceAtHash(ctx context.Context, account common.Address, block common.Hash) (*big.Int, error)
+	TokenBalances(ctx context.Context, token common.Address, owners []common.Address, block common.Hash) ([]*big.Int, error)
+}
+
+func askBalance(ctx context.Context, node balanceNode, sender common.Address, asset wallet.AssetID, block common.Hash) (*big.Int, error) {
 	if asset.IsCoin() {
 		return node.BalanceAtHash(ctx, sender, block)
 	}

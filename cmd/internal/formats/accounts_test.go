@@ -7,6 +7,7 @@ import (
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/book"
+	"github.com/airlock-wallet/airlock/wallet/payout"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
@@ -34,5 +35,19 @@ func TestTransferCSV(t *testing.T) {
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPayeeCSV says where the page's accounts are paid, twice.
+func TestPayeeCSV(t *testing.T) {
+	s := &payout.Service{DB: newHome(t), Chain: chainID, Now: func() time.Time { return built }}
+	for n, want := range []payout.Imported{{Rows: 3, New: 3}, {Rows: 3, Known: 3}} {
+		if got := must(s.ImportPayoutAddresses(t.Context(), "page.csv", strings.NewReader(example(t, "payee-csv"))))(t); got != want {
+			t.Errorf("import %d: %+v, want %+v", n+1, got, want)
+		}
+	}
+	list, _, err := s.PayoutAddresses(t.Context(), "alice", "", 0)
+	if err != nil || len(list) != 2 || list[0].Asset != nil || *list[1].Asset != usdc.ID {
+		t.Errorf("alice is paid at %+v, %v", list, err)
 	}
 }

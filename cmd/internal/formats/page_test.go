@@ -24,7 +24,7 @@ var required = []string{
 	"batch", "digest", "sweep-batch", "sweep-digest",
 	"approval", "approved", "request", "requested", "signed-batch", "qr",
 	"vault", "share", "second-share", "audit-export", "keystore",
-	"policy", "policy-check", "review", "config", "quarantine", "csv", "transfer-csv", "token-list",
+	"policy", "policy-check", "review", "config", "quarantine", "csv", "payee-csv", "transfer-csv", "token-list",
 	"webhook-secret", "webhook", "verify",
 	"deposit-event", "withdrawal-event", "sweep-event",
 }

@@ -41,6 +41,7 @@ has no network.
 		newQuarantine(s),
 		newLedger(s),
 		newWithdraw(s),
+		newPayouts(s),
 		newBuildWithdrawals(s),
 		newBatch(s),
 		newBroadcast(s),
