@@ -196,8 +196,8 @@ func runPayoutsBuild(ctx context.Context, s *Station, o payoutsBuild) error {
 	return s.Print(row, func(out io.Writer) { row.write(s, out, asset) })
 }
 
-// shown is how many accounts of a run people see; programs get all.
-const shown = 20
+// listed is how many accounts of a run people see; programs get all.
+const listed = 20
 
 func (r paydayRow) write(s *Station, out io.Writer, asset wallet.Asset) {
 	what := "pays"
@@ -213,17 +213,17 @@ func (r paydayRow) write(s *Station, out io.Writer, asset wallet.Asset) {
 		fmt.Fprintf(out, "run %s %s %s to %s\n", cli.Clean(r.ID), what, asset.Format(r.Total), plural(r.Payments, "account", "accounts"))
 	}
 	t := s.Table(out, "ACCOUNT", "AMOUNT", "ASSET", "TO", "WITHDRAWAL")
-	for _, p := range r.Paid[:min(shown, len(r.Paid))] {
+	for _, p := range r.Paid[:min(listed, len(r.Paid))] {
 		t.Row(p.Account, p.Amount.Decimal(r.Decimals), r.Symbol, p.To, p.Withdrawal)
 	}
 	t.Close()
-	if more := len(r.Paid) - shown; more > 0 {
+	if more := len(r.Paid) - listed; more > 0 {
 		fmt.Fprintf(out, "and %d more; airlock payouts show %s lists all\n", more, cli.Clean(r.ID))
 	}
-	for _, u := range r.LeftOut[:min(shown, len(r.LeftOut))] {
+	for _, u := range r.LeftOut[:min(listed, len(r.LeftOut))] {
 		s.Note("left out %s, which has %s: %s", cli.Clean(u.Account), asset.Format(u.Amount), cli.Clean(u.Reason))
 	}
-	if more := len(r.LeftOut) - shown; more > 0 {
+	if more := len(r.LeftOut) - listed; more > 0 {
 		s.Note("left out %d more; airlock payouts due lists all", more)
 	}
 	if r.More.Accounts > 0 {
