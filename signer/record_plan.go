@@ -239,7 +239,9 @@ func (p *plan) judge(m *memory, accepted Risks) verdict {
 // judgeSlot says why an item may not be signed at its nonce: nil if it may. What
 // was signed at a nonce may be signed there again, also after something else
 // took its place: it is on its way already. Anything else must name what it
-// takes the place of, which is what was signed there last.
+// takes the place of, which is what was signed there last. A cancel may also name
+// what this station did not sign: the online station does not know whether a
+// batch was signed whose file never came back, and a cancel pays nobody.
 func (p *plan) judgeSlot(i int, f *finding) *Refusal {
 	it := &p.b.Items[i]
 	declared := it.Replaces != wallet.IntentName{}
@@ -254,12 +256,12 @@ func (p *plan) judgeSlot(i int, f *finding) *Refusal {
 	}
 	switch where := fmt.Sprintf("nonce %d of %s on chain %d", it.Nonce, it.From, p.b.ChainID); {
 	case f.last == wallet.IntentName{}:
-		if !declared {
+		if !declared || it.Intent.Kind == wallet.IntentCancel {
 			return nil
 		}
 		refusal.Why = "cannot be replaced: nothing was signed for " + where
 	case f.signed:
-		if !declared || f.replaced {
+		if !declared || f.replaced || it.Intent.Kind == wallet.IntentCancel {
 			return nil
 		}
 		refusal.Why = "was never signed for " + where

@@ -74,11 +74,11 @@ func (k known) verdict(items []signedItem, head string, risks signer.Risks, cloc
 		declared := it.replaces != wallet.IntentName{}
 		switch {
 		case repeated:
-			if declared && !replaced {
+			if declared && !replaced && it.name.Kind != wallet.IntentCancel {
 				return after, false
 			}
 			continue
-		case last == nil && declared:
+		case last == nil && declared && it.name.Kind != wallet.IntentCancel:
 			return after, false
 		case last != nil && (it.name.Kind == wallet.IntentNoOp || it.replaces != last.name):
 			return after, false

@@ -133,10 +133,19 @@ func TestRecordRules(t *testing.T) {
 		"canceled": {
 			{pay(0, "a"), nil, "", ""},
 			{cancel(0, "b"), nil, "slot", `is not what was signed last`},
-			{cancel(1, "a"), nil, "slot", "cannot be replaced: nothing was signed for nonce 1"},
-			{payFor(1, "b", "a"), nil, "slot", "cannot be replaced"},
+			{payFor(1, "b", "a"), nil, "slot", "cannot be replaced: nothing was signed for nonce 1"},
 			{cancel(0, "a"), nil, "", ""},
 			{pay(1, "a"), nil, "withdrawal", "was signed as nonce 0"},
+		},
+		"canceled, and nobody knows whether it was signed": {
+			{cancel(0, "a"), nil, "", ""},
+			{cancel(0, "a"), nil, "", ""}, // with higher fees
+			{pay(0, "a"), nil, "slot", `was signed for another payment, cancel "empty-0"`},
+			{payFor(0, "b", "a"), nil, "slot", `is not what was signed last for nonce 0`},
+			{noOp(0), nil, "slot", "a no-op takes an unused nonce"},
+			{pay(1, "a"), nil, "", ""}, // the withdrawal itself was never signed
+			{cancel(1, "b"), nil, "slot", `is not what was signed last`},
+			{cancel(1, "a"), nil, "", ""},
 		},
 		"canceled and paid otherwise": {
 			{pay(0, "a"), nil, "", ""},

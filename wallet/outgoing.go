@@ -1,6 +1,7 @@
 package wallet
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -138,6 +139,17 @@ type Outgoing struct {
 	BoundAt   time.Time   `json:"bound_at"`
 }
 
+// Holds reports whether a hash is that of one of the attempt's signatures.
+func (a *Attempt) Holds(hash common.Hash) bool {
+	return slices.ContainsFunc(a.Signed, func(s SignedRung) bool { return s.Hash == hash })
+}
+
+// Live reports whether the attempt is signed and was not given up.
+func (a *Attempt) Live() bool { return len(a.Signed) > 0 && !a.Discarded }
+
+// Awaited reports whether the attempt's batch still waits for its signatures.
+func (a *Attempt) Awaited() bool { return len(a.Signed) == 0 && !a.Discarded }
+
 // Last is the newest attempt that serves the slot's intent.
 func (o *Outgoing) Last() *Attempt { return o.newest(func(a *Attempt) bool { return !a.Cancel }) }
 
@@ -147,13 +159,28 @@ func (o *Outgoing) Cancellation() *Attempt {
 	return o.newest(func(a *Attempt) bool { return a.Cancel && len(a.Signed) > 0 })
 }
 
+// Serving is the newest attempt that serves the slot's intent and is live, or
+// nil. One with higher fees takes its place only once it is signed.
+func (o *Outgoing) Serving() *Attempt {
+	return o.newest(func(a *Attempt) bool { return !a.Cancel && a.Live() })
+}
+
+// Awaited is the newest attempt whose batch waits for its signatures: a cancel,
+// or one that serves the intent. It is nil if none does.
+func (o *Outgoing) Awaited(cancel bool) *Attempt {
+	return o.newest(func(a *Attempt) bool { return a.Cancel == cancel && a.Awaited() })
+}
+
 // Current is the attempt that nodes are to be given: the cancel if the operator
-// wants one and there is one, else the last.
+// wants one and there is one, else the newest that is live, else the last.
 func (o *Outgoing) Current() *Attempt {
 	if o.Wish == WishCancel {
 		if a := o.Cancellation(); a != nil {
 			return a
 		}
+	}
+	if a := o.Serving(); a != nil {
+		return a
 	}
 	return o.Last()
 }

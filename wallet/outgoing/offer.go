@@ -20,19 +20,26 @@ const OfferAgain = 2 * time.Minute
 type Evidence struct {
 	Mined    *wallet.Mined // at its own slot
 	Required *wallet.Mined // at the slot that it waits for, if that was our doing
+	Lost     *wallet.Mined // at the slot that it waits for, if that was anything else
 }
 
 // Wait says why a transaction is not to be offered now, or "" if it is: it has
 // signatures that nobody discarded, its slot is free, what it requires was
 // mined with success, and no node accepted it within OfferAgain.
 func Wait(o *wallet.Outgoing, e Evidence, now time.Time) string {
-	switch last := o.Current(); {
+	current := o.Current()
+	switch last := current; {
+	case o.Wish == wallet.WishCancel && !last.Cancel:
+		return "it is to be canceled, and its cancel is not signed yet"
 	case len(last.Signed) == 0:
 		return "not signed yet"
 	case last.Discarded:
 		return "its batch was discarded"
 	case e.Mined != nil:
 		return fmt.Sprintf("its nonce was used by %s", e.Mined.TxHash)
+	case last.Cancel: // needs nothing that comes before
+	case e.Lost != nil:
+		return fmt.Sprintf("what it needs, nonce %d of %s, was taken by %s", o.Requires.Nonce, o.Requires.Sender, e.Lost.TxHash)
 	case o.Requires != nil && e.Required == nil:
 		return fmt.Sprintf("waits for nonce %d of %s", o.Requires.Nonce, o.Requires.Sender)
 	case o.Requires != nil && !e.Required.Success:
@@ -42,7 +49,7 @@ func Wait(o *wallet.Outgoing, e Evidence, now time.Time) string {
 	case wallet.OutgoingSigned, wallet.OutgoingOffered:
 		return ""
 	case wallet.OutgoingAccepted:
-		if now.Sub(o.OfferedAt) >= OfferAgain {
+		if now.Sub(o.OfferedAt) >= OfferAgain || !current.Holds(o.TxHash) || raised(o, current) {
 			return ""
 		}
 		return "a node has it"
@@ -70,6 +77,8 @@ func evidence(tx store.Tx, o *wallet.Outgoing) (e Evidence, err error) {
 	required, ok, err := store.OutgoingAt(tx, *o.Requires)
 	if err == nil && ok && isOurs(&r, &required) {
 		e.Required = &r
+	} else {
+		e.Lost = &r
 	}
 	return e, err
 }
@@ -78,7 +87,7 @@ func evidence(tx store.Tx, o *wallet.Outgoing) (e Evidence, err error) {
 // sender and rising nonce. An empty batch id means all batches.
 func Due(tx store.Tx, chain uint64, batch string, now time.Time) (due []wallet.Slot, err error) {
 	consider := func(o wallet.Outgoing) error {
-		if batch != "" && o.Last().Batch != batch {
+		if batch != "" && o.Current().Batch != batch {
 			return nil
 		}
 		e, err := evidence(tx, &o)
@@ -140,6 +149,9 @@ func MarkOffered(tx store.Tx, slots []wallet.Slot, now time.Time) (offers []Offe
 		}
 		o.OfferedAt = now
 		attempt := o.Current()
+		if raised(&o, attempt) {
+			attempt.Offered, attempt.RungAt, o.Wish = attempt.Offered+1, now, ""
+		}
 		attempt.Offered = max(attempt.Offered, 1)
 		rung := attempt.Signed[attempt.Rung()]
 		if err := store.PutOutgoing(tx, o); err != nil {
@@ -202,7 +214,11 @@ func recordAnswer(tx store.Tx, o wallet.Outgoing, a Answer, now time.Time) error
 	if err != nil || !ok {
 		return err
 	}
+	serving := o.Serving()
+	pays := serving != nil && serving.Holds(a.Hash)
 	switch {
+	case o.Wish == wallet.WishCancel && (!pays || !taken):
+		return noteWish(tx, &o, &w, now)
 	case taken && w.Status == wallet.WithdrawalSigned:
 		w.Status, w.TxHash, w.Reason, w.UpdatedAt = wallet.WithdrawalBroadcast, a.Hash, "", now
 		if err := store.PutWithdrawal(tx, w); err != nil {

@@ -140,10 +140,10 @@ func observeReturn(tx store.Tx, o wallet.Outgoing, now time.Time) error {
 	return store.PutWithdrawal(tx, w)
 }
 
-// demote takes a mined transaction back to where the newest attempt stands.
+// demote takes a mined transaction back to where what nodes are given stands.
 func demote(o *wallet.Outgoing) {
 	o.State = wallet.OutgoingBound
-	if last := o.Last(); len(last.Signed) > 0 && !last.Discarded {
+	if o.Current().Live() {
 		o.State = wallet.OutgoingOffered
 	}
 }
@@ -151,12 +151,14 @@ func demote(o *wallet.Outgoing) {
 // statusBefore is the status of a withdrawal whose transaction is not mined.
 func statusBefore(o *wallet.Outgoing) wallet.WithdrawalStatus {
 	switch last := o.Last(); {
+	case o.Serving() != nil && o.Wish == wallet.WishCancel && o.Serving().Offered == 0:
+		return wallet.WithdrawalSigned // only its cancel went out
+	case o.Serving() != nil:
+		return wallet.WithdrawalBroadcast
 	case last.Discarded:
 		return wallet.WithdrawalApproved
-	case len(last.Signed) == 0:
-		return wallet.WithdrawalBuilt
 	}
-	return wallet.WithdrawalBroadcast
+	return wallet.WithdrawalBuilt
 }
 
 // Ripe lists what was mined at or below the final block and is not booked, in
@@ -318,15 +320,16 @@ func (s *settler) free(m *wallet.Mined, o *wallet.Outgoing, why string) error {
 	if err != nil {
 		return err
 	}
-	if ok {
+	switch {
+	case ok && o.Wish == wallet.WishCancel:
+		w.TxHash, w.Fee = common.Hash{}, wallet.Amount{}
+		return s.cancel(w, why)
+	case ok:
 		w.Status, w.Slot, w.Batch, w.TxHash, w.Fee = wallet.WithdrawalApproved, nil, "", common.Hash{}, wallet.Amount{}
 		w.Reason, w.UpdatedAt = why+"; it can be built again", s.now
 		return store.PutWithdrawal(s.tx, w)
 	}
-	if o.Intent.Kind == wallet.IntentSweep {
-		return emitSweep(s.tx, wallet.SweepFailedEvent, o, m, why, s.now)
-	}
-	return nil
+	return s.fail(m, o, why)
 }
 
 // hold leaves a final transaction unbooked and says why, once.
@@ -368,8 +371,11 @@ func (s *settler) close(m wallet.Mined, o wallet.Outgoing, out Outcome, status w
 	if !ok {
 		return s.closeOwn(m, o, out)
 	}
-	w.Status, w.TxHash, w.Fee, w.UpdatedAt = status, m.TxHash, m.Cost(), s.now
-	w.Reason = explain(out, &m, &o)
+	w.TxHash, w.Fee = m.TxHash, m.Cost()
+	if status == wallet.WithdrawalCanceled {
+		return s.cancel(w, explain(out, &m, &o))
+	}
+	w.Status, w.Reason, w.UpdatedAt = status, explain(out, &m, &o), s.now
 	if err := store.PutWithdrawal(s.tx, w); err != nil {
 		return err
 	}
@@ -379,19 +385,16 @@ func (s *settler) close(m wallet.Mined, o wallet.Outgoing, out Outcome, status w
 	if err := Release(s.tx, w, s.now); err != nil {
 		return err
 	}
-	if status == wallet.WithdrawalCanceled {
-		return emitWithdrawal(s.tx, wallet.WithdrawalCanceledEvent, w, s.now)
-	}
 	return emitWithdrawal(s.tx, wallet.WithdrawalFailedEvent, w, s.now)
 }
 
 // closeOwn ends a movement between addresses of ours.
 func (s *settler) closeOwn(m wallet.Mined, o wallet.Outgoing, out Outcome) error {
+	if out != Done && out != Other {
+		return s.fail(&m, &o, explain(out, &m, &o))
+	}
 	if o.Intent.Kind != wallet.IntentSweep {
 		return nil
-	}
-	if out != Done && out != Other {
-		return emitSweep(s.tx, wallet.SweepFailedEvent, &o, &m, explain(out, &m, &o), s.now)
 	}
 	if o.Intent.Asset.IsCoin() {
 		if err := s.bookDust(&m, &o); err != nil {

@@ -81,18 +81,23 @@ func takeInItem(tx store.Tx, slot wallet.Slot, id string, signed []wallet.Signed
 		n := len(o.Attempts[i].Rungs)
 		o.Attempts[i].Signed, signed = signed[:n:n], signed[n:]
 	}
-	if o.State == wallet.OutgoingBound && o.Last().Batch == id {
+	if o.State == wallet.OutgoingBound && o.Current().Batch == id {
 		o.State = wallet.OutgoingSigned
+	}
+	if o.Wish == wallet.WishBump && o.Last().Batch == id {
+		o.Wish = "" // the higher fees are there
 	}
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return err
 	}
 	w, ok, err := withdrawalOf(tx, &o)
-	if err != nil || !ok || w.Status != wallet.WithdrawalBuilt || w.Batch != id {
+	if err != nil || !ok {
 		return err
 	}
-	w.Status, w.UpdatedAt = wallet.WithdrawalSigned, now
-	return store.PutWithdrawal(tx, w)
+	if w.Status == wallet.WithdrawalBuilt && w.Batch == id {
+		w.Status, w.UpdatedAt = wallet.WithdrawalSigned, now
+	}
+	return noteWish(tx, &o, &w, now)
 }
 
 // noteHead remembers the newest head of the signing record, whatever the order

@@ -126,13 +126,18 @@ func (w *writer) bind(i int) (wallet.Slot, error) {
 	} else if mined {
 		return slot, fmt.Errorf("%w: nonce %d of %s was used by %s", ErrChanged, slot.Nonce, slot.Sender, m.TxHash)
 	}
+	if it.Intent.Kind == wallet.IntentCancel {
+		return slot, w.cancel(slot, i)
+	}
 	o, err := w.outgoing(slot, it)
 	if err != nil {
 		return slot, err
 	}
-	o.State = wallet.OutgoingBound
+	if o.Serving() == nil { // else what is on its way goes on until this is signed
+		o.State = wallet.OutgoingBound
+		o.Requires, o.Wish, o.OfferedAt, o.Answer = nil, "", time.Time{}, ""
+	}
 	o.Payload.Gas = it.Gas
-	o.Requires, o.Wish, o.OfferedAt, o.Answer = nil, "", time.Time{}, ""
 	if r := it.Requires; r >= 0 {
 		o.Requires = &wallet.Slot{ChainID: w.b.ChainID, Sender: w.b.Items[r].From, Nonce: w.b.Items[r].Nonce}
 	}
@@ -170,11 +175,20 @@ func (w *writer) outgoing(slot wallet.Slot, it *batch.Item) (o wallet.Outgoing, 
 	case slot.Nonce == next:
 		w.next[slot.Sender] = next + 1
 		return wallet.Outgoing{Slot: slot, Path: it.Path, Intent: it.Intent, Payload: payload, BoundAt: w.b.CreatedAt}, nil
+	case !bound && it.Intent.Kind == wallet.IntentNoOp:
+		return wallet.Outgoing{Slot: slot, Path: it.Path, Intent: it.Intent, Payload: payload, BoundAt: w.b.CreatedAt}, nil
 	case !bound:
 		return o, fmt.Errorf("%w: nonce %d of %s is below the next one, %d", ErrChanged, slot.Nonce, slot.Sender, next)
+	case o.Wish == wallet.WishCancel:
+		return o, fmt.Errorf("%w: nonce %d of %s is to be taken by a cancel", ErrChanged, slot.Nonce, slot.Sender)
+	case Raisable(&o):
+		if err := outbids(&o, it.Rungs[0]); err != nil {
+			return o, err
+		}
 	case !Rebuildable(&o):
 		return o, fmt.Errorf("%w: nonce %d of %s is held by batch %s", ErrChanged, slot.Nonce, slot.Sender, o.Last().Batch)
-	case !sameIntent(o.Intent, it.Intent) || !SamePayload(o.Payload, payload):
+	}
+	if !sameIntent(o.Intent, it.Intent) || !SamePayload(o.Payload, payload) {
 		return o, fmt.Errorf("%w: nonce %d of %s is bound to another payment, %s %s", wallet.ErrConflict, slot.Nonce, slot.Sender, o.Intent.Kind, o.Intent.ID)
 	}
 	return o, nil
@@ -183,7 +197,7 @@ func (w *writer) outgoing(slot wallet.Slot, it *batch.Item) (o wallet.Outgoing, 
 // Rebuildable reports whether a slot's transaction may be built again: its
 // batch was discarded and nothing is known to be mined there.
 func Rebuildable(o *wallet.Outgoing) bool {
-	return o.State == wallet.OutgoingBound && o.Last().Discarded
+	return o.State == wallet.OutgoingBound && o.Last().Discarded && o.Wish != wallet.WishCancel
 }
 
 func sameIntent(a, b wallet.Intent) bool {
@@ -199,7 +213,7 @@ func (w *writer) claim(slot wallet.Slot, it *batch.Item) error {
 		return err
 	case !ok:
 		return fmt.Errorf("withdrawal %s: %w", in.ID, wallet.ErrNotFound)
-	case wd.Status != wallet.WithdrawalApproved:
+	case wd.Status != wallet.WithdrawalApproved && !w.raises(slot):
 		return fmt.Errorf("%w: withdrawal %s is %s, not approved", ErrChanged, in.ID, wd.Status)
 	case wd.Asset != in.Asset || wd.To != in.Recipient || wd.Amount.Cmp(in.Amount) != 0:
 		return fmt.Errorf("%w: withdrawal %s asks for something else", wallet.ErrConflict, in.ID)
@@ -223,7 +237,10 @@ func (w *writer) claim(slot wallet.Slot, it *batch.Item) error {
 			return fmt.Errorf("%w: account %s was frozen: %s", ErrChanged, wd.Account, why)
 		}
 	}
-	wd.Status, wd.Batch, wd.Slot, wd.Reason, wd.UpdatedAt = wallet.WithdrawalBuilt, w.b.ID, &slot, "", w.b.CreatedAt
+	if wd.Status == wallet.WithdrawalApproved {
+		wd.Status = wallet.WithdrawalBuilt
+	}
+	wd.Batch, wd.Slot, wd.Reason, wd.UpdatedAt = w.b.ID, &slot, "", w.b.CreatedAt
 	return store.PutWithdrawal(w.tx, wd)
 }
 
@@ -269,21 +286,31 @@ func Discard(tx store.Tx, id string, now time.Time) (d Discarded, err error) {
 	return d, store.PutBatch(tx, rec)
 }
 
-func discardItem(tx store.Tx, slot wallet.Slot, id string, now time.Time) (bool, error) {
+func discardItem(tx store.Tx, slot wallet.Slot, id string, now time.Time) (given bool, err error) {
 	o, ok, err := store.OutgoingAt(tx, slot)
-	if err != nil || !ok || o.Last().Batch != id {
+	if err != nil || !ok || o.State == wallet.OutgoingMined || o.State == wallet.OutgoingFinal {
 		return false, err
 	}
-	switch o.State {
-	case wallet.OutgoingBound, wallet.OutgoingSigned, wallet.OutgoingOffered:
-	case wallet.OutgoingAccepted, wallet.OutgoingMined, wallet.OutgoingFinal:
+	last := o.Last()
+	served := false // whether an attempt at the payment was given up
+	for i := range o.Attempts {
+		switch a := &o.Attempts[i]; {
+		case a.Batch != id || a.Discarded:
+		case a.Cancel && a.Awaited():
+			a.Discarded, given = true, true
+		case a.Cancel: // signed, it pays nobody and stays of use
+		case a == last && !out(&o):
+			a.Discarded, given, served = true, true, true
+		}
+	}
+	if !given {
 		return false, nil
 	}
-	o.State = wallet.OutgoingBound
-	for i := range o.Attempts {
-		if a := &o.Attempts[i]; a.Batch == id && !a.Cancel { // a cancel does no harm
-			a.Discarded = true
-		}
+	if !o.Current().Live() {
+		o.State = wallet.OutgoingBound
+	}
+	if served && o.Wish == wallet.WishBump {
+		o.Wish = ""
 	}
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return false, err
@@ -292,8 +319,29 @@ func discardItem(tx store.Tx, slot wallet.Slot, id string, now time.Time) (bool,
 	if err != nil || !ok {
 		return true, err
 	}
-	w.Status, w.Reason, w.UpdatedAt = wallet.WithdrawalApproved, "", now
-	return true, store.PutWithdrawal(tx, w)
+	switch serving := o.Serving(); {
+	case !served:
+	case serving != nil: // what was there before the higher fees goes on
+		w.Batch, w.UpdatedAt = serving.Batch, now
+	default:
+		w.Status, w.Reason, w.UpdatedAt = wallet.WithdrawalApproved, "", now
+	}
+	return true, noteWish(tx, &o, &w, now)
+}
+
+// out reports whether a node is known to have what the newest attempt at a
+// slot's intent signed, or a cancel that may have taken its place there.
+func out(o *wallet.Outgoing) bool {
+	if o.State != wallet.OutgoingAccepted {
+		return false
+	}
+	last := o.Last()
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; a != last && !a.Cancel && a.Holds(o.TxHash) {
+			return false // one before it
+		}
+	}
+	return true
 }
 
 // withdrawalOf returns the unsettled withdrawal that a slot serves; ok is

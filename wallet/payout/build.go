@@ -78,8 +78,8 @@ func (s *Service) build(ctx context.Context, node Node, o BuildOptions) (Built, 
 	}
 	built := Built{LeftOut: append(d.leftOut, p.leftOut...)}
 	if err := s.DB.Update(ctx, func(tx store.Tx) (err error) {
-		if len(p.picks) > 0 {
-			if built.Batch, err = outgoing.Draft(tx, batch.Withdrawals, s.Chain, items(p.picks), s.now(), o.Expiry); err != nil {
+		if list := inOrder(append(items(p.picks), p.empties...)); len(list) > 0 {
+			if built.Batch, err = outgoing.Draft(tx, batch.Withdrawals, s.Chain, list, s.now(), o.Expiry); err != nil {
 				return err
 			}
 			if built.Record, err = outgoing.Write(tx, built.Batch); err != nil {
@@ -102,7 +102,8 @@ type draft struct {
 	coin    wallet.Asset
 	sender  wallet.Address
 	next    map[common.Address]uint64 // of every sender that is needed
-	again   []candidate               // bound by discarded batches, by nonce
+	again   []candidate               // bound by discarded batches or to get higher fees, by nonce
+	cancels []wallet.Outgoing         // whose nonces are to be taken by a cancel
 	fresh   []candidate               // in the order of requests
 	owed    funds                     // what transactions on their way need, negative
 	leftOut []LeftOut
@@ -153,7 +154,11 @@ func (s *Service) collect(tx store.Tx, d *draft, float Float) error {
 			return nil
 		}
 		if why == "" {
-			if why, err = s.examine(tx, &c); err != nil {
+			why, err = s.examine(tx, &c)
+			if errors.Is(err, errCanceling) {
+				return nil
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -164,7 +169,6 @@ func (s *Service) collect(tx store.Tx, d *draft, float Float) error {
 		case why != "":
 			d.leftOut = append(d.leftOut, LeftOut{w.ID, why})
 		case c.rebuild != nil:
-			rebuilt[c.rebuild.Slot] = true
 			d.again = append(d.again, c)
 			return d.addSender(tx, s.Chain, c.rebuild.Slot.Sender)
 		default:
@@ -173,6 +177,12 @@ func (s *Service) collect(tx store.Tx, d *draft, float Float) error {
 		return nil
 	}); err != nil {
 		return err
+	}
+	if err := s.collectWishes(tx, d, float); err != nil {
+		return err
+	}
+	for _, c := range d.again {
+		rebuilt[c.rebuild.Slot] = true
 	}
 	slices.SortFunc(d.again, func(a, b candidate) int {
 		x, y := a.rebuild.Slot, b.rebuild.Slot
@@ -210,6 +220,9 @@ func (d *draft) addSender(tx store.Tx, chain uint64, sender common.Address) erro
 	return outgoing.CheckNonce(sender, next+1, next)
 }
 
+// errCanceling says that a withdrawal is not to be paid any more.
+var errCanceling = errors.New("is to be canceled")
+
 // examine reads what a candidate needs and says why it must stay out, or "".
 func (s *Service) examine(tx store.Tx, c *candidate) (why string, err error) {
 	if c.asset, err = store.Asset(tx, c.w.Asset); err != nil {
@@ -240,6 +253,9 @@ func (s *Service) examine(tx store.Tx, c *candidate) (why string, err error) {
 	} else if mined {
 		return fmt.Sprintf("nonce %d of %s was used by %s: run airlock confirm", c.w.Slot.Nonce, c.w.Slot.Sender, m.TxHash), nil
 	}
+	if ok && o.Wish == wallet.WishCancel {
+		return "", errCanceling
+	}
 	if !ok || !outgoing.Rebuildable(&o) {
 		return fmt.Sprintf("nonce %d of %s is not free: run airlock confirm", c.w.Slot.Nonce, c.w.Slot.Sender), nil
 	}
@@ -261,14 +277,17 @@ func (s *Service) ask(ctx context.Context, node Node, d *draft, o BuildOptions) 
 		counts[sender] = count
 	}
 	p := &planner{coin: d.coin, sender: d.sender, next: d.next[d.sender.Address], caps: o.Caps, max: o.Max}
-	if len(d.again)+len(d.fresh) == 0 {
-		return p, nil
+	gaps, err := s.gaps(ctx, d, counts)
+	if err != nil || len(d.again)+len(d.fresh)+len(d.cancels)+len(gaps) == 0 {
+		return p, err
 	}
-	var err error
 	if p.fee, err = askFee(ctx, node, o.MaxFee); err != nil {
 		return nil, err
 	}
 	if p.funds, err = askFunds(ctx, node, d); err != nil {
+		return nil, err
+	}
+	if err := p.empty(ctx, node, d.cancels, gaps); err != nil {
 		return nil, err
 	}
 	for _, c := range d.again {

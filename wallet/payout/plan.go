@@ -6,6 +6,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
 	"github.com/airlock-wallet/airlock/wallet/outgoing"
 )
 
@@ -149,10 +150,11 @@ type planner struct {
 	max    int
 
 	picks   []pick
+	empties []batch.Item // cancels and no-ops
 	leftOut []LeftOut
 }
 
-func (p *planner) full() bool { return len(p.picks) >= p.max }
+func (p *planner) full() bool { return len(p.picks)+len(p.empties) >= p.max }
 
 func (p *planner) leave(c candidate, reason string) {
 	p.leftOut = append(p.leftOut, LeftOut{c.w.ID, reason})

@@ -199,7 +199,10 @@ func (s *Service) Approve(ctx context.Context, ids []string) ([]outgoing.Withdra
 		case wallet.WithdrawalRejected, wallet.WithdrawalFailed, wallet.WithdrawalCanceled:
 			return false, wallet.WithHint(fmt.Errorf("%w: withdrawal %s is %s", wallet.ErrConflict, w.ID, w.Status), "a new payment needs a new id")
 		}
-		return false, nil
+		if canceling, err := outgoing.Canceling(tx, w); err != nil || !canceling {
+			return false, err
+		}
+		return false, wallet.WithHint(fmt.Errorf("%w: withdrawal %s is %s", wallet.ErrConflict, w.ID, w.Reason), "that cannot be taken back; a new payment needs a new id")
 	})
 }
 
@@ -217,7 +220,7 @@ func (s *Service) Reject(ctx context.Context, ids []string, reason string) ([]ou
 		case w.Slot != nil:
 			return false, wallet.WithHint(
 				fmt.Errorf("%w: withdrawal %s is %s and bound to nonce %d of %s", wallet.ErrConflict, w.ID, w.Status, w.Slot.Nonce, w.Slot.Sender),
-				"it may have been signed, so its funds stay set aside until the chain has decided that nonce")
+				"it may have been signed, so its funds stay set aside until the chain has decided that nonce: airlock withdraw cancel %s has it taken by something else", w.ID)
 		case w.Status != wallet.WithdrawalRequested && w.Status != wallet.WithdrawalApproved:
 			return false, fmt.Errorf("%w: withdrawal %s is %s", wallet.ErrConflict, w.ID, w.Status)
 		}

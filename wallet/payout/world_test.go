@@ -332,7 +332,7 @@ func sign(t failer, b *batch.Batch) *batch.Signed {
 	signer := types.LatestSignerForChainID(new(big.Int).SetUint64(b.ChainID))
 	for i := range b.Items {
 		var rungs []wallet.SignedRung
-		for r := range b.Items[i].Rungs {
+		for r := range b.Items[i].Signatures() {
 			tx, err := types.SignTx(b.Items[i].Transaction(b.ChainID, r), signer, keyOf(b.Items[i].Path))
 			if err != nil {
 				t.Fatalf("%v", err)

@@ -16,7 +16,7 @@ import (
 )
 
 func newResolve(s *Station) *cobra.Command {
-	var accept, withdrawal string
+	var accept, withdrawal, cancel string
 	c := &cobra.Command{
 		Use:   "resolve",
 		Short: "Show what airlock cannot explain alone, and attribute it",
@@ -26,12 +26,20 @@ of a payment, tokens that moved something else than they were told.
 
 --accept attributes one of them by its content: to the withdrawal that it pays,
 or to nobody if it pays none. Only what is final can be accepted, and nothing
-that could lead to a second payment is offered.`,
+that could lead to a second payment is offered.
+
+--cancel gives up a sweep, top-up or rebalance that holds up its sender: the next
+build-withdrawals has its nonce taken by a cancel. Withdrawals are given up with
+withdraw cancel.`,
 		Example: `  airlock resolve
-  airlock resolve --accept 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed:17`,
+  airlock resolve --accept 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed:17
+  airlock resolve --cancel 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed:18`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if accept == "" && withdrawal != "" {
 				return wallet.As(wallet.ErrUsage, "--withdrawal goes with --accept")
+			}
+			if cancel != "" {
+				return runCancelSlot(c.Context(), s, cancel)
 			}
 			if accept != "" {
 				return runAccept(c.Context(), s, accept, withdrawal)
@@ -41,6 +49,8 @@ that could lead to a second payment is offered.`,
 	}
 	c.Flags().StringVar(&accept, "accept", "", "attribute the transaction at `ADDRESS:NONCE`")
 	c.Flags().StringVar(&withdrawal, "withdrawal", "", "the `id` of the withdrawal that it paid, where several ask for the same")
+	c.Flags().StringVar(&cancel, "cancel", "", "give up the movement of ours at `ADDRESS:NONCE`")
+	c.MarkFlagsMutuallyExclusive("accept", "cancel")
 	return c
 }
 
@@ -113,7 +123,7 @@ func runResolve(ctx context.Context, s *Station) error {
 }
 
 func runAccept(ctx context.Context, s *Station, text, withdrawal string) error {
-	sender, nonce, err := parseSlot(text)
+	sender, nonce, err := parseSlot("--accept", text)
 	if err != nil {
 		return err
 	}
@@ -141,15 +151,15 @@ func runAccept(ctx context.Context, s *Station, text, withdrawal string) error {
 	})
 }
 
-func parseSlot(text string) (common.Address, uint64, error) {
+func parseSlot(flag, text string) (common.Address, uint64, error) {
 	address, number, _ := strings.Cut(text, ":")
 	sender, err := wallet.ParseAddress(address)
 	if err != nil {
-		return sender, 0, wallet.As(wallet.ErrUsage, "--accept: %w", err)
+		return sender, 0, wallet.As(wallet.ErrUsage, "%s: %w", flag, err)
 	}
 	nonce, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
-		return sender, 0, wallet.As(wallet.ErrUsage, "--accept %.100q: want ADDRESS:NONCE", text)
+		return sender, 0, wallet.As(wallet.ErrUsage, "%s %.100q: want ADDRESS:NONCE", flag, text)
 	}
 	return sender, nonce, nil
 }

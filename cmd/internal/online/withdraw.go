@@ -21,7 +21,7 @@ import (
 
 func newWithdraw(s *Station) *cobra.Command {
 	return cli.Group("withdraw", "Ask for withdrawals, decide on them, see what became of them",
-		newWithdrawRequest(s), newWithdrawImport(s), newWithdrawTypedData(s), newWithdrawEndorse(s), newWithdrawApprove(s), newWithdrawReject(s), newWithdrawList(s), newWithdrawShow(s))
+		newWithdrawRequest(s), newWithdrawImport(s), newWithdrawTypedData(s), newWithdrawEndorse(s), newWithdrawApprove(s), newWithdrawReject(s), newWithdrawCancel(s), newWithdrawBump(s), newWithdrawList(s), newWithdrawShow(s))
 }
 
 // payouts is the service behind withdrawals, batches and what is on its way.
@@ -213,7 +213,7 @@ func newWithdrawReject(s *Station) *cobra.Command {
 		Short: "Refuse withdrawals and give back what they set aside",
 		Long: `Refuse withdrawals and give back what they set aside: all of those named, or
 none. Once a batch holds a withdrawal it cannot be rejected any more, because a
-signed copy may exist.`,
+signed copy may exist: withdraw cancel has its nonce taken by something else.`,
 		Example: `  airlock withdraw reject w-3 --reason "the invoice is not due"`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -1,0 +1,249 @@
+package payout
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+
+	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/outgoing"
+	"github.com/airlock-wallet/airlock/wallet/store"
+)
+
+// Wished is a withdrawal and what comes of what was asked for it.
+type Wished struct {
+	outgoing.Withdrawal
+	Action outgoing.Action `json:"action"`
+}
+
+// Cancel gives withdrawals up: all of them, or none and an error. See
+// outgoing.Cancel: once a batch holds one, only the chain frees its funds.
+func (s *Service) Cancel(ctx context.Context, ids []string) ([]Wished, error) {
+	return s.wish(ctx, ids, func(tx store.Tx, w *wallet.Withdrawal) (outgoing.Action, error) {
+		return outgoing.Cancel(tx, w, s.now())
+	})
+}
+
+// Bump asks for higher fees for withdrawals that are on their way: for all of
+// them, or none and an error. See outgoing.Bump.
+func (s *Service) Bump(ctx context.Context, ids []string) ([]Wished, error) {
+	return s.wish(ctx, ids, func(tx store.Tx, w *wallet.Withdrawal) (outgoing.Action, error) {
+		return outgoing.Bump(tx, w, s.now())
+	})
+}
+
+func (s *Service) wish(ctx context.Context, ids []string, fn func(store.Tx, *wallet.Withdrawal) (outgoing.Action, error)) (list []Wished, err error) {
+	actions := make([]outgoing.Action, 0, len(ids))
+	views, err := s.change(ctx, ids, func(tx store.Tx, w *wallet.Withdrawal) (bool, error) {
+		action, err := fn(tx, w)
+		actions = append(actions, action)
+		return false, err // it is stored already
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range views {
+		list = append(list, Wished{v, actions[i]})
+	}
+	return list, nil
+}
+
+// Freed is a slot whose transaction was given up, and what comes of it.
+type Freed struct {
+	Slot   wallet.Slot
+	Intent wallet.Intent
+	Action outgoing.Action
+}
+
+// CancelSlot gives up a movement of our own that holds up its sender: a sweep,
+// a top-up or a rebalance.
+func (s *Service) CancelSlot(ctx context.Context, sender common.Address, nonce uint64) (f Freed, err error) {
+	f.Slot = wallet.Slot{ChainID: s.Chain, Sender: sender, Nonce: nonce}
+	err = s.DB.Update(ctx, func(tx store.Tx) error {
+		o, action, err := outgoing.CancelSlot(tx, f.Slot)
+		f.Intent, f.Action = o.Intent, action
+		return err
+	})
+	return f, err
+}
+
+// collectWishes finds what operators asked for beyond the approved withdrawals:
+// payments that get higher fees, which are built like those of discarded
+// batches, and cancels, of all senders whose keys are in the batch's vault. What
+// is mined needs neither.
+func (s *Service) collectWishes(tx store.Tx, d *draft, float Float) error {
+	return store.OpenOutgoing(tx, s.Chain, func(o wallet.Outgoing) error {
+		raise := outgoing.Raisable(&o)
+		if !raise && o.Wish != wallet.WishCancel {
+			return nil
+		}
+		if _, mined, err := store.MinedAt(tx, o.Slot); err != nil || mined {
+			return err
+		}
+		if ours, _, err := store.OurAddress(tx, o.Slot.Sender); err != nil || (ours.Role == wallet.FloatRole) != (float.role() == wallet.FloatRole) {
+			return err
+		}
+		if err := d.addSender(tx, s.Chain, o.Slot.Sender); err != nil {
+			return err
+		}
+		if !raise {
+			d.cancels = append(d.cancels, o)
+			return nil
+		}
+		w, ok, err := store.Withdrawal(tx, o.Intent.ID)
+		if err != nil || !ok {
+			return err
+		}
+		c := candidate{w: w, rebuild: &o}
+		if c.asset, err = store.Asset(tx, w.Asset); err == nil {
+			d.again = append(d.again, c)
+		}
+		return err
+	})
+}
+
+// emptied is an item that takes a nonce and pays nobody.
+func emptied(slot wallet.Slot, path wallet.Path, kind wallet.IntentKind, gas uint64, fee wallet.Fee) batch.Item {
+	return batch.Item{
+		From: slot.Sender, Path: path, Nonce: slot.Nonce, To: slot.Sender, Data: hexutil.Bytes{}, Gas: gas,
+		Rungs: []wallet.Fee{fee}, Requires: -1,
+		Intent: wallet.Intent{Kind: kind, ID: slot.IntentID(), Asset: wallet.Coin(slot.ChainID), Recipient: slot.Sender},
+	}
+}
+
+// gap is a nonce below a sender's next one at which nothing is bound or mined.
+type gap struct {
+	slot wallet.Slot
+	path wallet.Path
+}
+
+// gaps lists the nonces of the senders of a draft that no batch holds and that
+// are not used on chain, which counts as many transactions of each.
+func (s *Service) gaps(ctx context.Context, d *draft, counts map[common.Address]uint64) (list []gap, err error) {
+	err = s.DB.View(ctx, func(tx store.Tx) error {
+		list = nil
+		for sender, count := range counts {
+			for slot := (wallet.Slot{ChainID: s.Chain, Sender: sender, Nonce: count}); slot.Nonce < d.next[sender]; slot.Nonce++ {
+				if _, bound, err := store.OutgoingAt(tx, slot); err != nil {
+					return err
+				} else if bound {
+					continue
+				}
+				if _, mined, err := store.MinedAt(tx, slot); err != nil {
+					return err
+				} else if mined {
+					continue
+				}
+				ours, _, err := store.OurAddress(tx, sender)
+				if err != nil {
+					return err
+				}
+				list = append(list, gap{slot, ours.Path})
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// cancelGas is the gas limit of a transaction that sends 0 of the coin from a
+// sender to itself.
+func cancelGas(ctx context.Context, node Node, sender common.Address) (uint64, error) {
+	estimate, err := node.EstimateGas(ctx, ethereum.CallMsg{From: sender, To: &sender})
+	var coded interface{ ErrorCode() int }
+	switch {
+	case err == nil && estimate > batch.MinGas: // a rollup counts what it posts
+		return min(gasLimit(estimate), batch.MaxCancelGas), nil
+	case err == nil, errors.As(err, &coded) && coded.ErrorCode() != 0 && !errors.Is(err, wallet.ErrUnreachable):
+		return batch.MinGas, nil
+	}
+	return 0, fmt.Errorf("gas of a cancel of %s: %w", sender, err)
+}
+
+// empty plans what takes a nonce and pays nobody: cancels, above all that was
+// written for their nonces, and no-ops for gaps. A cancel that is signed is
+// replaced where the market outgrew it.
+func (p *planner) empty(ctx context.Context, node Node, cancels []wallet.Outgoing, gaps []gap) error {
+	gas := map[common.Address]uint64{}
+	limit := func(sender common.Address) (uint64, error) {
+		if _, ok := gas[sender]; !ok {
+			n, err := cancelGas(ctx, node, sender)
+			if err != nil {
+				return 0, err
+			}
+			gas[sender] = n
+		}
+		return gas[sender], nil
+	}
+	// A new payment offers twice the base fee and the tip.
+	least := wallet.AmountOf(p.fee.MaxFeePerGas.Big().Rsh(p.fee.MaxFeePerGas.Big(), 1))
+	for i := range cancels {
+		o := &cancels[i]
+		if !outgoing.WantsCancel(o, least) || p.full() {
+			continue
+		}
+		n, err := limit(o.Slot.Sender)
+		if err != nil {
+			return err
+		}
+		it := emptied(o.Slot, o.Path, wallet.IntentCancel, n, aboveAll(o, p.fee))
+		it.Replaces = o.Intent.Name()
+		more := it.WorstFee().Sub(o.WorstFee()) // what is on its way was counted, and only one of them is mined
+		if o.Intent.Asset.IsCoin() {
+			more = more.Sub(o.Intent.Amount)
+		}
+		p.takeNonce(it, o.Intent, larger(more, wallet.Amount{}))
+	}
+	for _, g := range gaps {
+		if p.full() {
+			break
+		}
+		n, err := limit(g.slot.Sender)
+		if err != nil {
+			return err
+		}
+		it := emptied(g.slot, g.path, wallet.IntentNoOp, n, p.fee)
+		p.takeNonce(it, it.Intent, it.WorstFee())
+	}
+	return nil
+}
+
+// takeNonce takes an item that pays nobody, if its sender can pay its gas.
+func (p *planner) takeNonce(it batch.Item, in wallet.Intent, fee wallet.Amount) {
+	if missing := p.funds.take(it.From, p.coin, p.coin, wallet.Amount{}, fee); missing != "" && !fee.IsZero() {
+		p.leftOut = append(p.leftOut, LeftOut{in.ID, missing})
+		return
+	}
+	p.empties = append(p.empties, it)
+}
+
+// aboveAll is a fee an eighth above all that was written for a slot, whether its
+// signatures came back or not, and no less than a new transaction's.
+func aboveAll(o *wallet.Outgoing, fee wallet.Fee) wallet.Fee {
+	for i := range o.Attempts {
+		rungs := o.Attempts[i].Rungs
+		if len(rungs) == 0 {
+			continue
+		}
+		top := rungs[len(rungs)-1]
+		fee.MaxFeePerGas = larger(fee.MaxFeePerGas, eighthAbove(top.MaxFeePerGas))
+		fee.MaxPriorityFeePerGas = larger(fee.MaxPriorityFeePerGas, eighthAbove(top.MaxPriorityFeePerGas))
+	}
+	fee.MaxFeePerGas = larger(fee.MaxFeePerGas, fee.MaxPriorityFeePerGas)
+	return fee
+}
+
+// inOrder sorts items so that the nonces of each sender rise.
+func inOrder(items []batch.Item) []batch.Item {
+	slices.SortStableFunc(items, func(a, b batch.Item) int {
+		return cmp.Or(a.From.Cmp(b.From), cmp.Compare(a.Nonce, b.Nonce))
+	})
+	return items
+}
