@@ -100,6 +100,8 @@ func observeMined(tx store.Tx, o wallet.Outgoing, m wallet.Mined, now time.Time)
 	w.Status, w.TxHash, w.Fee, w.Reason, w.UpdatedAt = wallet.WithdrawalMined, m.TxHash, m.Cost(), "", now
 	if Judge(&m, &o) == Canceled {
 		w.Reason = explain(Canceled, &m, &o) + ", until it is final"
+	} else if err := emitOut(tx, w, now); err != nil {
+		return err
 	}
 	return store.PutWithdrawal(tx, w)
 }
@@ -378,6 +380,11 @@ func (s *settler) close(m wallet.Mined, o wallet.Outgoing, out Outcome, status w
 	w.Status, w.Reason, w.UpdatedAt = status, explain(out, &m, &o), s.now
 	if err := store.PutWithdrawal(s.tx, w); err != nil {
 		return err
+	}
+	if status != wallet.WithdrawalCanceled {
+		if err := emitOut(s.tx, w, s.now); err != nil {
+			return err
+		}
 	}
 	if status == wallet.WithdrawalConfirmed {
 		return emitWithdrawal(s.tx, wallet.WithdrawalConfirmedEvent, w, s.now)

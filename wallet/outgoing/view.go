@@ -82,6 +82,15 @@ func emitWithdrawal(tx store.Tx, t wallet.EventType, w wallet.Withdrawal, now ti
 	return emit(tx, t, "withdrawal:"+w.ID, occasion, v, now)
 }
 
+// emitOut tells that a withdrawal is out, of one that the chain has. Mostly it was
+// told when a node took it, and then this changes nothing; but whoever sent it may
+// have died before the answer was recorded, and it may be mined before it is offered
+// again.
+func emitOut(tx store.Tx, w wallet.Withdrawal, now time.Time) error {
+	w.Status, w.Fee, w.Reason = wallet.WithdrawalBroadcast, wallet.Amount{}, ""
+	return emitWithdrawal(tx, wallet.WithdrawalBroadcastEvent, w, now)
+}
+
 // Sweep is a sweep as events carry it.
 type Sweep struct {
 	ChainID     uint64         `json:"chain_id"`
