@@ -249,6 +249,7 @@ func (e *endpoint) TokenBalance(ctx context.Context, token, owner common.Address
 const settleBlocks = 5
 
 func (e *endpoint) Settle(ctx context.Context, tx common.Hash) (*types.Receipt, error) {
+	told := time.Now()
 	for mined := 0; ; {
 		receipt, err := e.eth.TransactionReceipt(ctx, tx)
 		if err == nil {
@@ -261,6 +262,13 @@ func (e *endpoint) Settle(ctx context.Context, tx common.Hash) (*types.Receipt, 
 		case e.auto:
 			if err := pause(ctx, 20*time.Millisecond); err != nil {
 				return nil, fmt.Errorf("transaction %s is not mined: %w", tx, err)
+			}
+			// A geth that has just started can miss what it is told.
+			if time.Since(told) > 5*time.Second {
+				if err := e.mine(ctx, 1); err != nil {
+					return nil, err
+				}
+				told = time.Now()
 			}
 		case mined == settleBlocks:
 			return nil, fmt.Errorf("transaction %s is in none of the %d blocks mined for it", tx, mined)
