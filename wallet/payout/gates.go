@@ -124,7 +124,11 @@ func (f *gateFacts) readStore(tx store.Tx, id uint64, asset wallet.AssetID) erro
 		return wallet.WithHint(wallet.As(wallet.ErrConflict, "chain %d was not scanned yet", id), "airlock scan reads it")
 	}
 	f.senders, f.others = nil, nil
-	for role, list := range map[wallet.Role]*[]common.Address{wallet.PayoutRole: &f.senders, wallet.GasRole: &f.others, wallet.TreasuryRole: &f.others} {
+	for _, role := range wallet.SenderRoles() {
+		list := &f.others
+		if role == wallet.PayoutRole {
+			list = &f.senders
+		}
 		if err := store.EachAddress(tx, role, 0, func(a wallet.Address) error {
 			*list = append(*list, a.Address)
 			return nil

@@ -26,10 +26,13 @@ func (p payment) to() common.Address {
 	return common.BytesToAddress([]byte(strings.Repeat(string([]byte{0x50 + p.recipient}), common.AddressLength)))
 }
 
+// payments are requested and approved before the stages begin, but for the last
+// one: a payout run of the first stage makes it of what alice has left.
 var payments = []payment{
 	{"w-1", "alice", "ETH", "0.1", "100000000000000000", 1},
 	{"w-2", "carol", "CUSD", "12.5", "12500000", 2},
 	{"w-3", "", "ETH", "0.02", "20000000000000000", 3}, // of the house
+	{"payout:payday:alice", "alice", "ETH", "0.9", "900000000000000000", 4},
 }
 
 // A stage is a command on the way from approved withdrawals to books that balance.
@@ -47,12 +50,14 @@ type stage struct {
 // stages are in the order of a day. The second scan and confirm are of the sweep
 // that waits for its top-up.
 var stages = []stage{
+	// The chain of a long matrix has an old head.
+	{name: "payouts", command: typed("payouts", "build", "--asset", "ETH", "--threshold", "0.5", "--approve", "--id", "payday", "--max-age", "0")},
 	{name: "build", command: writes("build-withdrawals", "pay.json"), again: lookFor(batch.Withdrawals, "pay.json")},
 	{name: "sweep", command: writes("sweep", "sweep.json"), again: lookFor(batch.Sweep, "sweep.json")},
 	{name: "sign", command: signs("pay.json")},
 	{name: "sign-sweep", command: signs("sweep.json")},
-	{name: "broadcast", command: typed("broadcast", "pay.json.signed")},
-	{name: "broadcast-sweep", command: typed("broadcast", "sweep.json.signed")},
+	{name: "broadcast", command: reads("broadcast", "pay.json.signed")},
+	{name: "broadcast-sweep", command: reads("broadcast", "sweep.json.signed")},
 	{name: "scan", world: (*world).finalize, command: typed("scan")},
 	{name: "confirm", command: typed("confirm")},
 	{name: "scan-2", world: (*world).finalize, command: typed("scan")},
@@ -60,15 +65,14 @@ var stages = []stage{
 	{name: "notify", command: typed("notify")},
 }
 
-// typed is an online command, whose files cross the gap.
-func typed(name string, files ...string) func(*world) (program, error) {
-	return func(w *world) (program, error) {
-		args := []string{name}
-		for _, f := range files {
-			args = append(args, w.gap(f))
-		}
-		return w.online(args...), nil
-	}
+// typed is an online command.
+func typed(args ...string) func(*world) (program, error) {
+	return func(w *world) (program, error) { return w.online(args...), nil }
+}
+
+// reads is an online command that takes a file which crossed the gap.
+func reads(name, file string) func(*world) (program, error) {
+	return func(w *world) (program, error) { return w.online(name, w.gap(file)), nil }
 }
 
 func writes(name, file string) func(*world) (program, error) {

@@ -189,8 +189,11 @@ func (w *world) open(ctx context.Context) error {
 		w.ours[r.Address], at[name] = name, r.Address
 	}
 	// Alice pays in ether, carol tokens, whose sweep needs a top-up.
-	for _, name := range []string{"payout", "gas", "alice"} {
-		if _, err := w.chain.Fund(ctx, at[name], ether(1)); err != nil {
+	for _, to := range []struct {
+		name  string
+		ether int64
+	}{{"payout", 2}, {"gas", 1}, {"alice", 1}} {
+		if _, err := w.chain.Fund(ctx, at[to.name], ether(to.ether)); err != nil {
 			return err
 		}
 	}
@@ -205,7 +208,11 @@ func (w *world) open(ctx context.Context) error {
 	if err := w.all(w.online("scan"), w.online("notify")); err != nil {
 		return err
 	}
-	for _, p := range payments {
+	last := len(payments) - 1
+	if err := w.all(w.online("payouts", "address", "set", payments[last].account, payments[last].to().Hex())); err != nil {
+		return err
+	}
+	for _, p := range payments[:last] {
 		args := []string{"withdraw", "request", "--id", p.id, "--asset", p.asset, "--amount", p.decimal, "--to", p.to().Hex()}
 		if p.account != "" {
 			args = append(args, "--account", p.account)
