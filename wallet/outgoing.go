@@ -121,6 +121,13 @@ const (
 	WishBump Wish = "bump"
 )
 
+// Refusal is the class of a node's answer that it does not take a transaction.
+type Refusal string
+
+// RefusalUnderpriced says that its fees are too low, for the node or to replace
+// what the node has. The names of other classes are for people alone.
+const RefusalUnderpriced Refusal = "underpriced"
+
 // Outgoing is the transaction of one slot.
 type Outgoing struct {
 	Slot     Slot          `json:"slot"`
@@ -134,7 +141,8 @@ type Outgoing struct {
 	Requires  *Slot       `json:"requires,omitzero"`
 	Wish      Wish        `json:"wish,omitzero"`
 	OfferedAt time.Time   `json:"offered_at,omitzero"` // when a node was last given it
-	Answer    string      `json:"answer,omitzero"`     // what a node last said, when it refused
+	Answer    string      `json:"answer,omitzero"`     // why it is not further: a node's words, or what the market asks
+	Refusal   Refusal     `json:"refusal,omitzero"`    // of the last offer; empty if it was not refused
 	TxHash    common.Hash `json:"tx_hash,omitzero"`    // of what was accepted or mined
 	BoundAt   time.Time   `json:"bound_at"`
 }

@@ -11,178 +11,240 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
-// OfferAgain is how long a transaction that a node accepted may stay unmined
-// before it is offered again, in case every pool dropped it.
+// OfferAgain is after what time a transaction is offered again of which no node
+// tells whether it has it.
 const OfferAgain = 2 * time.Minute
 
-// Evidence is what scanning found that bears on whether a transaction is to be
-// offered.
-type Evidence struct {
-	Mined    *wallet.Mined // at its own slot
-	Required *wallet.Mined // at the slot that it waits for, if that was our doing
-	Lost     *wallet.Mined // at the slot that it waits for, if that was anything else
+// Seen is what nodes say of transactions: true if one has it in its pool or
+// chain, false if somebody answered and nobody has it. Of what is missing nobody
+// told anything, which proves nothing.
+type Seen map[common.Hash]bool
+
+// Decision is what is to be done about a slot.
+type Decision struct {
+	Slot wallet.Slot
+	// Offer says that a node is to be given a rung, Climb that it is one above
+	// the highest that a node was given.
+	Offer, Climb bool
+
+	seen   sight
+	hash   common.Hash // that a node has, if seen is present
+	told   bool        // somebody answered about the rung that a node should have
+	took   bool        // somebody has that
+	rung   int         // to be offered
+	answer string      // why it is not further, as far as that is known
+	basis  basis
 }
 
-// Wait says why a transaction is not to be offered now, or "" if it is: it has
-// signatures that nobody discarded, its slot is free, what it requires was
-// mined with success, and no node accepted it within OfferAgain.
-func Wait(o *wallet.Outgoing, e Evidence, now time.Time) string {
-	current := o.Current()
-	switch last := current; {
-	case o.Wish == wallet.WishCancel && !last.Cancel:
-		return "it is to be canceled, and its cancel is not signed yet"
-	case len(last.Signed) == 0:
-		return "not signed yet"
-	case last.Discarded:
-		return "its batch was discarded"
-	case e.Mined != nil:
-		return fmt.Sprintf("its nonce was used by %s", e.Mined.TxHash)
-	case last.Cancel: // needs nothing that comes before
-	case e.Lost != nil:
-		return fmt.Sprintf("what it needs, nonce %d of %s, was taken by %s", o.Requires.Nonce, o.Requires.Sender, e.Lost.TxHash)
-	case o.Requires != nil && e.Required == nil:
-		return fmt.Sprintf("waits for nonce %d of %s", o.Requires.Nonce, o.Requires.Sender)
-	case o.Requires != nil && !e.Required.Success:
-		return fmt.Sprintf("what it needs, %s, failed", e.Required.TxHash)
-	}
-	switch o.State {
-	case wallet.OutgoingSigned, wallet.OutgoingOffered:
-		return ""
-	case wallet.OutgoingAccepted:
-		if now.Sub(o.OfferedAt) >= OfferAgain || !current.Holds(o.TxHash) || raised(o, current) {
-			return ""
-		}
-		return "a node has it"
-	case wallet.OutgoingBound, wallet.OutgoingMined, wallet.OutgoingFinal:
-	}
-	return fmt.Sprintf("it is %s", o.State)
+// sight is what nodes say of all signatures of a slot.
+type sight uint8
+
+const (
+	untold  sight = iota // nobody said anything of any of them
+	absent               // nobody has any
+	present              // somebody has one
+)
+
+// basis is what a decision was made from. Where it is no longer so, somebody
+// else decided meanwhile.
+type basis struct {
+	state     wallet.OutgoingState
+	attempts  int
+	wish      wallet.Wish
+	offered   int
+	offeredAt time.Time
 }
 
-// evidence reads what Wait needs.
-func evidence(tx store.Tx, o *wallet.Outgoing) (e Evidence, err error) {
-	m, ok, err := store.MinedAt(tx, o.Slot)
-	if err != nil {
-		return e, err
+func basisOf(o *wallet.Outgoing) basis {
+	b := basis{state: o.State, attempts: len(o.Attempts), wish: o.Wish, offeredAt: o.OfferedAt}
+	if a := offerable(o); a != nil {
+		b.offered = a.Offered
 	}
-	if ok {
-		e.Mined = &m
-	}
-	if o.Requires == nil {
-		return e, nil
-	}
-	r, ok, err := store.MinedAt(tx, *o.Requires)
-	if err != nil || !ok {
-		return e, err
-	}
-	required, ok, err := store.OutgoingAt(tx, *o.Requires)
-	if err == nil && ok && isOurs(&r, &required) {
-		e.Required = &r
-	} else {
-		e.Lost = &r
-	}
-	return e, err
+	return b
 }
 
-// Due lists the slots of a chain whose transactions are to be offered now, by
-// sender and rising nonce. An empty batch id means all batches.
-func Due(tx store.Tx, chain uint64, batch string, now time.Time) (due []wallet.Slot, err error) {
-	consider := func(o wallet.Outgoing) error {
-		if batch != "" && o.Current().Batch != batch {
-			return nil
+// Decide says what to do about the line of a sender. Nodes are given
+//
+//   - what they were never given,
+//   - what somebody answered of and nobody has,
+//   - what came back from a block that left the chain,
+//   - what nobody told anything of for OfferAgain, and
+//   - of the head of the line the next rung, if it Climbs,
+//
+// each one rung, and nothing that stands behind what nobody has and a node
+// refused, or must not be given: it could not be mined. Places about which
+// nothing is to be done are left out.
+func Decide(line []Place, seen Seen, m Market, t Terms, now time.Time) (list []Decision) {
+	open := true
+	for i := range line {
+		p := &line[i]
+		d := look(&p.Outgoing, seen)
+		if p.Wait == "" && open {
+			d.decide(p, m, t, now)
 		}
-		e, err := evidence(tx, &o)
-		if err == nil && Wait(&o, e, now) == "" {
-			due = append(due, o.Slot)
+		if (p.Wait != "" || p.Outgoing.Refusal != "") && d.seen != present {
+			open = false
 		}
-		return err
-	}
-	if batch == "" {
-		return due, store.OpenOutgoing(tx, chain, consider)
-	}
-	rec, ok, err := store.Batch(tx, batch)
-	if err != nil || !ok {
-		return nil, err
-	}
-	for _, slot := range rec.Slots { // nonces of a sender rise in a batch
-		o, ok, err := store.OutgoingAt(tx, slot)
-		if err == nil && ok {
-			err = consider(o)
-		}
-		if err != nil {
-			return nil, err
+		if d.matters(&p.Outgoing) {
+			list = append(list, d)
 		}
 	}
-	return due, nil
+	return list
+}
+
+// look is what nodes say of what they were given of a slot.
+func look(o *wallet.Outgoing, seen Seen) Decision {
+	d := Decision{Slot: o.Slot, basis: basisOf(o), answer: o.Answer}
+	a := offerable(o)
+	for i, hash := range given(o) {
+		has, told := seen[hash]
+		if i == 0 && a != nil && a.Offered > 0 { // the rung that a node should have
+			d.took, d.told = has, told
+		}
+		switch {
+		case has && d.seen != present:
+			d.seen, d.hash = present, hash
+		case told && !has && d.seen == untold:
+			d.seen = absent
+		}
+	}
+	switch {
+	case d.took:
+		d.answer = ""
+	case d.seen == absent && o.State == wallet.OutgoingAccepted:
+		d.answer = "no node has it any more: it is offered again"
+	}
+	return d
+}
+
+// decide says which rung is to be offered, if any.
+func (d *Decision) decide(p *Place, m Market, t Terms, now time.Time) {
+	o, a := &p.Outgoing, offerable(&p.Outgoing)
+	d.rung = a.Rung()
+	switch {
+	case a.Offered == 0, o.OfferedAt.IsZero(), d.told && !d.took:
+		d.Offer = true
+	case !d.told:
+		d.Offer = now.Sub(o.OfferedAt) >= OfferAgain
+	}
+	if raised(o, a) || p.Head && t.Climbs(a, o.Refusal == wallet.RefusalUnderpriced, m, now) {
+		d.Offer, d.Climb = true, true
+		d.rung++
+	}
+	if why := stuck(o, a, m); p.Head && why != "" {
+		d.answer = why
+	}
+}
+
+// matters reports whether a decision changes anything.
+func (d *Decision) matters(o *wallet.Outgoing) bool {
+	accepted := o.State == wallet.OutgoingAccepted
+	switch {
+	case d.Offer:
+		return true
+	case o.State == wallet.OutgoingBound:
+		return false
+	case d.seen == present && (!accepted || o.TxHash != d.hash), d.seen == absent && accepted:
+		return true
+	}
+	return d.took && o.Refusal != "" || d.answer != o.Answer
 }
 
 // Offer is a signed transaction on its way to a node.
 type Offer struct {
-	Slot wallet.Slot
-	Hash common.Hash
-	Raw  hexutil.Bytes
+	Slot  wallet.Slot
+	Hash  common.Hash
+	Raw   hexutil.Bytes
+	Climb bool // its rung is offered for the first time, in the place of a lower one
 }
 
-// MarkOffered records that transactions are about to be sent and returns those
-// that are: what is not due any more is left out. The caller sends them only
-// once this is committed.
-func MarkOffered(tx store.Tx, slots []wallet.Slot, now time.Time) (offers []Offer, err error) {
+// Marked is what MarkOffered wrote.
+type Marked struct {
+	Offers   []Offer // to be sent
+	Accepted int     // a node was found to have them
+	Dropped  int     // a node had them and none has any more
+}
+
+// MarkOffered records what nodes have, and that transactions are about to be
+// sent, with the number of the head. The caller sends the offers only once this
+// is committed, so that whatever was sent is known to have been. What is no
+// longer as it was when it was decided is left out.
+func MarkOffered(tx store.Tx, list []Decision, head uint64, now time.Time) (m Marked, err error) {
 	if err := store.CheckHalt(tx); err != nil {
-		return nil, err
+		return m, err
 	}
-	for _, slot := range slots {
-		o, ok, err := store.OutgoingAt(tx, slot)
+	for i := range list {
+		d := &list[i]
+		o, ok, err := store.OutgoingAt(tx, d.Slot)
 		if err != nil {
-			return nil, err
+			return m, err
 		}
-		if !ok {
+		if !ok || basisOf(&o) != d.basis {
 			continue
 		}
 		e, err := evidence(tx, &o)
 		if err != nil {
-			return nil, err
+			return m, err
 		}
-		if Wait(&o, e, now) != "" {
+		if e.Mined != nil || d.Offer && Wait(&o, e) != "" {
 			continue
 		}
-		if o.State == wallet.OutgoingSigned {
-			o.State = wallet.OutgoingOffered
+		if err := m.mark(tx, o, d, head, now); err != nil {
+			return m, fmt.Errorf("nonce %d of %s: %w", d.Slot.Nonce, d.Slot.Sender, err)
 		}
-		o.OfferedAt = now
-		attempt := o.Current()
-		if raised(&o, attempt) {
-			attempt.Offered, attempt.RungAt, o.Wish = attempt.Offered+1, now, ""
-		}
-		attempt.Offered = max(attempt.Offered, 1)
-		rung := attempt.Signed[attempt.Rung()]
-		if err := store.PutOutgoing(tx, o); err != nil {
-			return nil, err
-		}
-		offers = append(offers, Offer{Slot: slot, Hash: rung.Hash, Raw: rung.Raw})
 	}
-	return offers, nil
+	return m, nil
 }
 
-// Reply is what became of an offer.
-type Reply int
+func (m *Marked) mark(tx store.Tx, o wallet.Outgoing, d *Decision, head uint64, now time.Time) error {
+	o.Answer = d.answer
+	if d.took || d.Climb { // a refusal is about one rung
+		o.Refusal = ""
+	}
+	switch {
+	case o.State == wallet.OutgoingBound: // whoever has it was given it before it was discarded
+	case d.seen == present:
+		if o.State != wallet.OutgoingAccepted {
+			m.Accepted++
+		}
+		o.State, o.TxHash = wallet.OutgoingAccepted, d.hash
+	case d.seen == absent && o.State == wallet.OutgoingAccepted:
+		m.Dropped++
+		o.State, o.TxHash = wallet.OutgoingOffered, common.Hash{}
+	}
+	if d.Offer {
+		m.Offers = append(m.Offers, offer(&o, d, head, now))
+	}
+	return report(tx, o, now)
+}
 
-// Only Accepted and Known say that a node has the transaction. The others say
-// nothing about whether it will be mined: scanning does.
-const (
-	Accepted Reply = iota + 1 // the node took it
-	Known                     // the node had it already
-	Refused                   // the node said no
-	Unheard                   // no answer came
-)
+// offer notes that a rung is about to be sent.
+func offer(o *wallet.Outgoing, d *Decision, head uint64, now time.Time) Offer {
+	if o.State != wallet.OutgoingAccepted {
+		o.State = wallet.OutgoingOffered
+	}
+	a := offerable(o)
+	if raised(o, a) && d.Climb {
+		o.Wish = ""
+	}
+	o.OfferedAt = now
+	if a.Offered <= d.rung {
+		a.Offered, a.RungAt, a.RungHead = d.rung+1, now, head
+	}
+	return Offer{Slot: o.Slot, Hash: a.Signed[d.rung].Hash, Raw: a.Signed[d.rung].Raw, Climb: d.Climb}
+}
 
-// Answer is what a node said to an offer.
+// Answer is what a node said to an offer, and whether one has it.
 type Answer struct {
-	Slot  wallet.Slot
-	Hash  common.Hash
-	Reply Reply
-	Text  string // the node's words, if it refused
+	Slot    wallet.Slot
+	Hash    common.Hash
+	Seen    bool           // a node showed it after it was sent
+	Refusal wallet.Refusal // class of the answer, if it was a refusal
+	Text    string         // the node's words and what to do, unless it was taken
 }
 
-// RecordAnswers stores what nodes said. A withdrawal becomes broadcast with
+// RecordAnswers stores what nodes said and showed. Only what a node shows is
+// accepted: that it said yes proves nothing. A withdrawal becomes broadcast with
 // its first acceptance, and the outside is told.
 func RecordAnswers(tx store.Tx, answers []Answer, now time.Time) error {
 	for _, a := range answers {
@@ -194,19 +256,19 @@ func RecordAnswers(tx store.Tx, answers []Answer, now time.Time) error {
 		if !ok || (o.State != wallet.OutgoingOffered && o.State != wallet.OutgoingAccepted) {
 			continue
 		}
-		if err := recordAnswer(tx, o, a, now); err != nil {
+		o.Refusal, o.Answer = a.Refusal, a.Text
+		if a.Seen {
+			o.State, o.TxHash, o.Refusal, o.Answer = wallet.OutgoingAccepted, a.Hash, "", ""
+		}
+		if err := report(tx, o, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func recordAnswer(tx store.Tx, o wallet.Outgoing, a Answer, now time.Time) error {
-	taken := a.Reply == Accepted || a.Reply == Known
-	o.Answer = a.Text
-	if taken {
-		o.State, o.TxHash, o.Answer = wallet.OutgoingAccepted, a.Hash, ""
-	}
+// report stores an unmined transaction and brings what it pays in line with it.
+func report(tx store.Tx, o wallet.Outgoing, now time.Time) error {
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return err
 	}
@@ -214,23 +276,26 @@ func recordAnswer(tx store.Tx, o wallet.Outgoing, a Answer, now time.Time) error
 	if err != nil || !ok {
 		return err
 	}
-	serving := o.Serving()
-	pays := serving != nil && serving.Holds(a.Hash)
-	switch {
-	case o.Wish == wallet.WishCancel && (!pays || !taken):
-		return noteWish(tx, &o, &w, now)
-	case taken && w.Status == wallet.WithdrawalSigned:
-		w.Status, w.TxHash, w.Reason, w.UpdatedAt = wallet.WithdrawalBroadcast, a.Hash, "", now
-		if err := store.PutWithdrawal(tx, w); err != nil {
-			return err
-		}
-		return emitWithdrawal(tx, wallet.WithdrawalBroadcastEvent, w, now)
-	case taken && w.Reason != "":
-		w.Reason, w.UpdatedAt = "", now
-		return store.PutWithdrawal(tx, w)
-	case a.Text != "" && w.Reason != a.Text:
-		w.Reason, w.UpdatedAt = a.Text, now
-		return store.PutWithdrawal(tx, w)
+	why := o.Answer
+	if wish := wishWords(&o); wish != "" {
+		why = wish
 	}
-	return nil
+	// That a node has its cancel does not make a payment broadcast.
+	serving := o.Serving()
+	paying := o.State == wallet.OutgoingAccepted && serving != nil && (o.Wish != wallet.WishCancel || serving.Holds(o.TxHash))
+	first := paying && w.Status == wallet.WithdrawalSigned
+	if !first && w.Reason == why && (!paying || w.TxHash == o.TxHash) {
+		return nil
+	}
+	w.Reason, w.UpdatedAt = why, now
+	if paying {
+		w.TxHash = o.TxHash
+	}
+	if first {
+		w.Status = wallet.WithdrawalBroadcast
+	}
+	if err := store.PutWithdrawal(tx, w); err != nil || !first {
+		return err
+	}
+	return emitWithdrawal(tx, wallet.WithdrawalBroadcastEvent, w, now)
 }

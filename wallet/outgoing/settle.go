@@ -31,24 +31,42 @@ func (p Progress) Add(q Progress) Progress {
 }
 
 // Stale lists the slots whose state is not what scanning found there: mined
-// and not known to be, or known to be and no longer.
+// and not known to be, or known to be and no longer. It reads two indexes, and
+// records only of what is not as it should be.
 func Stale(tx store.Tx, chain uint64) (slots []wallet.Slot, err error) {
-	err = store.OpenOutgoing(tx, chain, func(o wallet.Outgoing) error {
-		m, ok, err := store.MinedAt(tx, o.Slot)
-		if err != nil {
-			return err
+	mined, err := store.UnsettledHashes(tx, chain) // what is settled is final here too
+	if err != nil {
+		return nil, err
+	}
+	err = store.OpenSlots(tx, chain, func(open store.OpenSlot) error {
+		hash, found := mined[open.Slot]
+		switch {
+		case open.State == wallet.OutgoingMined && found && open.TxHash == hash:
+			return nil
+		case open.State != wallet.OutgoingMined && !found:
+			return nil
+		case found:
+			if told, err := foreignTold(tx, open.Slot); err != nil || told {
+				return err
+			}
 		}
-		known := o.State == wallet.OutgoingMined
-		same := known == ok && (!ok || o.TxHash == m.TxHash)
-		if ok && !same && Judge(&m, &o) == Foreign {
-			same = strings.HasPrefix(o.Answer, explain(Foreign, &m, &o))
-		}
-		if !same {
-			slots = append(slots, o.Slot)
-		}
+		slots = append(slots, open.Slot)
 		return nil
 	})
 	return slots, err
+}
+
+// foreignTold reports whether a slot is known to be taken by what is mined there.
+func foreignTold(tx store.Tx, slot wallet.Slot) (bool, error) {
+	m, ok, err := store.MinedAt(tx, slot)
+	if err != nil || !ok {
+		return false, err
+	}
+	o, ok, err := store.OutgoingAt(tx, slot)
+	if err != nil || !ok {
+		return false, err
+	}
+	return Judge(&m, &o) == Foreign && strings.HasPrefix(o.Answer, explain(Foreign, &m, &o)), nil
 }
 
 // Observe brings slots in line with what scanning found there. Nothing is
@@ -89,7 +107,7 @@ func observeMined(tx store.Tx, o wallet.Outgoing, m wallet.Mined, now time.Time)
 	if o.State == wallet.OutgoingMined && o.TxHash == m.TxHash {
 		return nil
 	}
-	o.State, o.TxHash, o.Answer = wallet.OutgoingMined, m.TxHash, ""
+	o.State, o.TxHash, o.Answer, o.Refusal = wallet.OutgoingMined, m.TxHash, "", ""
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return err
 	}
@@ -142,9 +160,10 @@ func observeReturn(tx store.Tx, o wallet.Outgoing, now time.Time) error {
 	return store.PutWithdrawal(tx, w)
 }
 
-// demote takes a mined transaction back to where what nodes are given stands.
+// demote takes a mined transaction back to where what nodes are given stands. It
+// is to be offered again, also if a node has it: others may have dropped it.
 func demote(o *wallet.Outgoing) {
-	o.State = wallet.OutgoingBound
+	o.State, o.OfferedAt = wallet.OutgoingBound, time.Time{}
 	if o.Current().Live() {
 		o.State = wallet.OutgoingOffered
 	}

@@ -135,7 +135,7 @@ func (w *writer) bind(i int) (wallet.Slot, error) {
 	}
 	if o.Serving() == nil { // else what is on its way goes on until this is signed
 		o.State = wallet.OutgoingBound
-		o.Requires, o.Wish, o.OfferedAt, o.Answer = nil, "", time.Time{}, ""
+		o.Requires, o.Wish, o.OfferedAt, o.Answer, o.Refusal = nil, "", time.Time{}, "", ""
 	}
 	o.Payload.Gas = it.Gas
 	if r := it.Requires; r >= 0 {

@@ -3,7 +3,11 @@ package payout
 import (
 	"context"
 	"errors"
+	"math/big"
 	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
@@ -11,6 +15,15 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/outgoing"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
+
+// Sender is what offering asks of a chain. Errors and places stand in the order
+// of the transactions.
+type Sender interface {
+	SendRawTransactions(ctx context.Context, raws [][]byte) []error
+	Whereabouts(ctx context.Context, hashes []common.Hash) ([]chain.Whereabouts, error)
+	HeaderByNumber(ctx context.Context, number *big.Int) (*types.Header, error)
+	SuggestGasTipCap(ctx context.Context) (*big.Int, error)
+}
 
 // TakeIn stores the signatures of a signed batch, of any kind, once every byte
 // of it is proven. Nothing is sent. The same file again changes nothing.
@@ -40,13 +53,20 @@ func (s *Service) TakeIn(ctx context.Context, file []byte) (rec wallet.BatchReco
 
 // Sent counts what became of offers.
 type Sent struct {
-	Accepted     int       `json:"accepted"`
+	Accepted     int       `json:"accepted"`      // a node took it and has it
 	AlreadyKnown int       `json:"already_known"` // a node had it, now or before
 	Refused      int       `json:"refused"`
+	Offered      int       `json:"offered"`    // a node said that it took it, and none shows it yet
 	NonceUsed    int       `json:"nonce_used"` // mined, this or another: scanning tells
 	Unheard      int       `json:"unheard"`    // no clear answer; offered again later
-	Waiting      int       `json:"waiting"`    // not due, such as a sweep before its top-up
+	Waiting      int       `json:"waiting"`    // for the window, a top-up, or what holds up its sender's line
+	Climbed      int       `json:"climbed"`    // offered at the next rung
+	Dropped      int       `json:"dropped"`    // nodes had it before and no longer
 	Refusals     []Refusal `json:"refusals"`
+	HeldUp       []HeldUp  `json:"held_up"` // lines of which nothing more can be offered
+
+	sent int // transactions that were given to a node
+	seen int // of those not sent, that a node was found to have
 }
 
 // Refusal is a transaction that a node refused, in the node's words.
@@ -57,142 +77,364 @@ type Refusal struct {
 	Reason string            `json:"reason"`
 }
 
-// offers is how many transactions are marked, sent and recorded in one go.
-const offers = 100
+// HeldUp is the transaction that everything behind it in the line of its sender
+// waits for.
+type HeldUp struct {
+	From   string `json:"from"` // EIP-55
+	Nonce  uint64 `json:"nonce"`
+	Reason string `json:"reason"`
+}
 
-// Offer sends what is due of a batch, or of all batches of the chain if its id
-// is empty. What is due is marked in the store before it is sent, so that a
-// crash at any instant only ever leads to sending it once more, which nodes
-// recognise by its hash. The error is of class wallet.ErrUnreachable when no
-// answer came; everything is kept then, and Offer goes on from there.
+const (
+	// offers is how many transactions are marked, sent and recorded in one go.
+	offers = 100
+	// places is how many transactions in lines are looked at together, at least
+	// one whole line.
+	places = 500
+)
+
+// Offer gives nodes what is due in the lines of a batch's senders, or of all if
+// its id is empty: of each at most a window of transactions that are not mined.
+// Only what is the batch's own is counted. What is sent is marked in the store before, so that a crash at any
+// instant only ever leads to sending it once more, which nodes recognise by its
+// hash. Accepted is what a node shows afterwards. The error is of class
+// wallet.ErrUnreachable when no answer came; everything is kept then, and Offer
+// goes on from there.
 func (s *Service) Offer(ctx context.Context, node Sender, batchID string) (Sent, error) {
-	var sent Sent
-	var due []wallet.Slot
+	r := round{s: s, node: node, terms: s.terms()}
+	var rec wallet.BatchRecord
+	var senders []common.Address
 	if err := s.DB.View(ctx, func(tx store.Tx) (err error) {
 		if err := store.CheckHalt(tx); err != nil {
 			return err
 		}
-		if due, err = outgoing.Due(tx, s.Chain, batchID, s.now()); err != nil || batchID == "" {
+		if batchID == "" {
+			senders, err = store.OpenSenders(tx, s.Chain)
 			return err
 		}
-		return s.countRest(tx, batchID, due, &sent)
+		rec, _, err = store.Batch(tx, batchID)
+		senders = sendersOf(rec.Slots)
+		return err
 	}); err != nil {
-		return sent, err
+		return r.sent, err
 	}
-	done := 0
-	for part := range slices.Chunk(due, offers) {
-		if err := s.offer(ctx, node, part, &sent); err != nil {
-			return sent, err
-		}
-		if done += len(part); s.Offered != nil {
-			s.Offered(done, len(due))
-		}
+	if batchID == "" {
+		err := r.run(ctx, senders)
+		return r.sent, err
 	}
-	return sent, nil
+	r.rest = make(map[wallet.Slot]bool, len(rec.Slots))
+	for _, slot := range rec.Slots {
+		r.rest[slot] = true
+	}
+	if err := r.run(ctx, senders); err != nil {
+		return r.sent, err
+	}
+	return r.sent, s.DB.View(ctx, func(tx store.Tx) error { return r.countRest(tx, rec.Slots) })
 }
 
-// countRest counts what of a batch is not due.
-func (s *Service) countRest(tx store.Tx, batchID string, due []wallet.Slot, sent *Sent) error {
-	rec, _, err := store.Batch(tx, batchID)
+func (s *Service) terms() outgoing.Terms {
+	if s.Terms == (outgoing.Terms{}) {
+		return outgoing.DefaultTerms
+	}
+	return s.Terms
+}
+
+func sendersOf(slots []wallet.Slot) (senders []common.Address) {
+	seen := map[common.Address]bool{}
+	for _, slot := range slots {
+		if !seen[slot.Sender] {
+			seen[slot.Sender] = true
+			senders = append(senders, slot.Sender)
+		}
+	}
+	return senders
+}
+
+// round is one time through the lines of senders.
+type round struct {
+	s      *Service
+	node   Sender
+	terms  outgoing.Terms
+	rest   map[wallet.Slot]bool // of the batch that was not sent; nil for all batches
+	market outgoing.Market
+	asked  bool // for the market
+	sent   Sent
+}
+
+func (r *round) run(ctx context.Context, senders []common.Address) (err error) {
+	for len(senders) > 0 {
+		var lines [][]outgoing.Place
+		left := senders
+		if err := r.s.DB.View(ctx, func(tx store.Tx) error {
+			lines, left = nil, senders
+			for n := 0; len(left) > 0 && n < places; left = left[1:] {
+				line, err := outgoing.Line(tx, r.s.Chain, left[0], r.terms.Window)
+				if err != nil {
+					return err
+				}
+				if len(line) > 0 {
+					lines = append(lines, line)
+				}
+				n += len(line)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		senders = left
+		if err := r.work(ctx, lines); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work does what is to be done about some lines.
+func (r *round) work(ctx context.Context, lines [][]outgoing.Place) error {
+	free := false
+	for _, line := range lines {
+		free = free || line[0].Wait == ""
+		if last := line[len(line)-1]; last.Wait != "" && r.rest != nil {
+			slot := last.Outgoing.Slot
+			r.sent.HeldUp = append(r.sent.HeldUp, HeldUp{slot.Sender.Hex(), slot.Nonce, last.Wait})
+		}
+	}
+	if !free {
+		return nil
+	}
+	if err := r.askMarket(ctx); err != nil {
+		return err
+	}
+	seen, err := r.look(ctx, lines)
 	if err != nil {
 		return err
 	}
-	isDue := make(map[wallet.Slot]bool, len(due))
-	for _, slot := range due {
-		isDue[slot] = true
+	var list []outgoing.Decision
+	for _, line := range lines {
+		list = append(list, outgoing.Decide(line, seen, r.market, r.terms, r.s.now())...)
 	}
-	for _, slot := range rec.Slots {
-		if isDue[slot] {
-			continue
-		}
-		o, _, err := store.OutgoingAt(tx, slot)
-		if err != nil {
+	for part := range slices.Chunk(list, offers) {
+		if err := r.offer(ctx, part); err != nil {
 			return err
 		}
-		switch o.State {
-		case wallet.OutgoingAccepted, wallet.OutgoingMined, wallet.OutgoingFinal:
-			sent.AlreadyKnown++
-		case wallet.OutgoingBound, wallet.OutgoingSigned, wallet.OutgoingOffered:
-			sent.Waiting++
+		if r.s.Offered != nil {
+			r.s.Offered(r.sent.sent)
 		}
 	}
 	return nil
 }
 
-func (s *Service) offer(ctx context.Context, node Sender, slots []wallet.Slot, sent *Sent) error {
-	var list []outgoing.Offer
-	if err := s.DB.Update(ctx, func(tx store.Tx) (err error) {
-		list, err = outgoing.MarkOffered(tx, slots, s.now())
-		return err
-	}); err != nil || len(list) == 0 {
-		return err
+// askMarket reads the head and what the next block may ask, once in a round.
+func (r *round) askMarket(ctx context.Context) error {
+	if r.asked {
+		return nil
 	}
-	raws := make([][]byte, len(list))
-	for i, o := range list {
-		raws[i] = o.Raw
+	head, err := r.node.HeaderByNumber(ctx, nil)
+	if err != nil {
+		return lost(err)
 	}
-	errs := node.SendRawTransactions(ctx, raws)
-	answers := make([]outgoing.Answer, len(list))
-	var lost error
-	for i, o := range list {
-		answers[i] = outgoing.Answer{Slot: o.Slot, Hash: o.Hash}
-		answers[i].Reply, answers[i].Text = reply(errs[i], sent)
-		if errors.Is(errs[i], wallet.ErrUnreachable) || errors.Is(errs[i], context.Canceled) {
-			lost = errs[i]
+	r.asked, r.market.Head = true, head.Number.Uint64()
+	tip, err := r.node.SuggestGasTipCap(ctx)
+	if err == nil && head.BaseFee != nil {
+		r.market.BaseFee, r.market.Tip, r.market.Known = wallet.AmountOf(head.BaseFee), wallet.AmountOf(tip), true
+	}
+	return ctx.Err() // without a market nothing climbs, and all else goes on
+}
+
+// look asks where the transactions of lines are: first for the rungs that nodes
+// should have, then for the others of those that nobody has.
+func (r *round) look(ctx context.Context, lines [][]outgoing.Place) (outgoing.Seen, error) {
+	var first []common.Hash
+	for _, line := range lines {
+		for i := range line {
+			if given := line[i].Given(); len(given) > 0 {
+				first = append(first, given[0])
+			}
 		}
 	}
-	// What was heard is kept even when the command is being interrupted.
-	if err := s.DB.Update(context.WithoutCancel(ctx), func(tx store.Tx) error {
-		if err := outgoing.RecordAnswers(tx, answers, s.now()); err != nil {
-			return err
+	seen := outgoing.Seen{}
+	if err := r.ask(ctx, first, seen); err != nil {
+		return seen, err
+	}
+	var others []common.Hash
+	for _, line := range lines {
+		for i := range line {
+			if given := line[i].Given(); len(given) > 1 && !seen[given[0]] {
+				others = append(others, given[1:]...)
+			}
 		}
-		return nameRefusals(tx, answers, sent)
+	}
+	return seen, r.ask(ctx, others, seen)
+}
+
+// ask adds what nodes tell of transactions. That they tell nothing is no error,
+// unless they are out of reach.
+func (r *round) ask(ctx context.Context, hashes []common.Hash, seen outgoing.Seen) error {
+	if len(hashes) == 0 {
+		return nil
+	}
+	where, err := r.node.Whereabouts(ctx, hashes)
+	for i, w := range where {
+		if w.Where != chain.WhereUnknown {
+			seen[hashes[i]] = w.Where == chain.Pooled || w.Where == chain.Mined
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, wallet.ErrUnreachable) {
+		return lost(err)
+	}
+	return nil
+}
+
+func lost(err error) error {
+	return wallet.WithHint(err, "everything is kept: airlock confirm offers again what no node has")
+}
+
+// offer marks, sends, looks and records.
+func (r *round) offer(ctx context.Context, list []outgoing.Decision) error {
+	var marked outgoing.Marked
+	if err := r.s.DB.Update(ctx, func(tx store.Tx) (err error) {
+		marked, err = outgoing.MarkOffered(tx, list, r.market.Head, r.s.now())
+		return err
 	}); err != nil {
 		return err
 	}
-	if lost != nil {
-		return wallet.WithHint(lost, "everything is kept: airlock confirm offers again what no node has")
+	r.sent.Dropped += marked.Dropped
+	r.sent.seen += marked.Accepted
+	if len(marked.Offers) == 0 {
+		return nil
 	}
-	return nil
+	raws, hashes := make([][]byte, len(marked.Offers)), make([]common.Hash, len(marked.Offers))
+	for i, o := range marked.Offers {
+		raws[i], hashes[i] = o.Raw, o.Hash
+	}
+	errs := r.node.SendRawTransactions(ctx, raws)
+	seen := outgoing.Seen{}
+	unseen := r.ask(ctx, hashes, seen)
+	answers := make([]outgoing.Answer, len(marked.Offers))
+	for i, o := range marked.Offers {
+		answers[i] = r.read(o, errs[i], seen[o.Hash])
+		if (errors.Is(errs[i], wallet.ErrUnreachable) || errors.Is(errs[i], context.Canceled)) && !seen[o.Hash] {
+			unseen = lost(errs[i])
+		}
+	}
+	// What was heard is kept even when the command is being interrupted.
+	if err := r.s.DB.Update(context.WithoutCancel(ctx), func(tx store.Tx) error {
+		if err := outgoing.RecordAnswers(tx, answers, r.s.now()); err != nil {
+			return err
+		}
+		return r.nameRefusals(tx, answers)
+	}); err != nil {
+		return err
+	}
+	return unseen
 }
 
-// reply reads a node's answer. A nonce that is used already says nothing about
-// whose transaction used it, so it is not a refusal.
-func reply(err error, sent *Sent) (outgoing.Reply, string) {
-	switch result := chain.ClassifySend(err); result {
-	case chain.SendAccepted:
-		sent.Accepted++
-		return outgoing.Accepted, ""
-	case chain.SendAlreadyKnown:
-		sent.AlreadyKnown++
-		return outgoing.Known, ""
-	case chain.SendNonceTooLow:
-		sent.NonceUsed++
-		return outgoing.Unheard, "its nonce is used: airlock scan finds by what"
-	case chain.SendUnknown:
-		sent.Unheard++
-		return outgoing.Unheard, "no clear answer: " + err.Error()
-	case chain.SendPoolFull:
-		sent.Unheard++
-		return outgoing.Unheard, "no room for it now: " + err.Error()
-	case chain.SendNonceTooHigh, chain.SendUnderpriced, chain.SendNotReplacing, chain.SendInsufficient, chain.SendRejected:
-		return outgoing.Refused, result.String() + ": " + err.Error()
+// read counts and words what became of an offer. What a node shows it has,
+// whatever it said.
+func (r *round) read(o outgoing.Offer, err error, seen bool) outgoing.Answer {
+	a := outgoing.Answer{Slot: o.Slot, Hash: o.Hash, Seen: seen}
+	sum := &r.sent
+	if r.rest != nil && !r.rest[o.Slot] {
+		sum = &Sent{} // another batch's
 	}
-	return outgoing.Unheard, err.Error()
+	delete(r.rest, o.Slot)
+	sum.sent++
+	if o.Climb {
+		sum.Climbed++
+	}
+	result := chain.ClassifySend(err)
+	if seen {
+		if result == chain.SendAccepted {
+			sum.Accepted++
+		} else {
+			sum.AlreadyKnown++
+		}
+		return a
+	}
+	switch result {
+	case chain.SendAccepted, chain.SendAlreadyKnown:
+		sum.Offered++
+		a.Text = "a node said that it has it, and none shows it: it is offered again"
+	case chain.SendNonceTooLow:
+		// That says nothing about whose transaction used it.
+		sum.NonceUsed++
+		a.Text = "its nonce is used: airlock scan finds by what"
+	case chain.SendUnknown:
+		sum.Unheard++
+		a.Text = "no clear answer: " + err.Error()
+	case chain.SendPoolFull:
+		sum.Unheard++
+		a.Refusal, a.Text = refusalPoolFull, "no room for it now: "+err.Error()
+	default:
+		sum.Refused++
+		a.Refusal = refusalOf(result)
+		a.Text = result.String() + ": " + err.Error() + nextStep(result)
+	}
+	return a
+}
+
+// refusalPoolFull passes: nobody has to do anything about it.
+var refusalPoolFull = wallet.Refusal(chain.SendPoolFull.String())
+
+func refusalOf(r chain.SendResult) wallet.Refusal {
+	if r == chain.SendUnderpriced || r == chain.SendNotReplacing {
+		return wallet.RefusalUnderpriced
+	}
+	return wallet.Refusal(r.String())
+}
+
+// nextStep says what an operator can do about a refusal, beside waiting: it is
+// offered again in any case.
+func nextStep(r chain.SendResult) string {
+	switch r {
+	case chain.SendInsufficient:
+		return "; fund the sender"
+	case chain.SendNonceTooHigh:
+		return "; what its sender sent before has to be mined first"
+	case chain.SendRejected:
+		return "; another endpoint may take it, else airlock withdraw cancel frees it"
+	default:
+		return ""
+	}
 }
 
 // nameRefusals says which payments a node refused.
-func nameRefusals(tx store.Tx, answers []outgoing.Answer, sent *Sent) error {
+func (r *round) nameRefusals(tx store.Tx, answers []outgoing.Answer) error {
 	for _, a := range answers {
-		if a.Reply != outgoing.Refused {
+		if a.Refusal == "" || a.Refusal == refusalPoolFull {
 			continue
 		}
 		o, _, err := store.OutgoingAt(tx, a.Slot)
 		if err != nil {
 			return err
 		}
-		sent.Refused++
-		sent.Refusals = append(sent.Refusals, Refusal{o.Intent.Kind, o.Intent.ID, o.Slot.Nonce, a.Text})
+		r.sent.Refusals = append(r.sent.Refusals, Refusal{o.Intent.Kind, o.Intent.ID, o.Slot.Nonce, a.Text})
 	}
+	return nil
+}
+
+// countRest counts what of a batch was not sent, and keeps of the lines that are
+// held up those in which something of the batch waits.
+func (r *round) countRest(tx store.Tx, slots []wallet.Slot) error {
+	waits := map[string]bool{}
+	for _, slot := range slots {
+		if !r.rest[slot] {
+			continue
+		}
+		open, isOpen, err := store.OpenSlotAt(tx, slot)
+		if err != nil {
+			return err
+		}
+		if !isOpen || open.State == wallet.OutgoingAccepted || open.State == wallet.OutgoingMined {
+			r.sent.AlreadyKnown++
+			continue
+		}
+		r.sent.Waiting++
+		waits[slot.Sender.Hex()] = true
+	}
+	r.sent.HeldUp = slices.DeleteFunc(r.sent.HeldUp, func(h HeldUp) bool { return !waits[h.From] })
 	return nil
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
-
-	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/outgoing"
@@ -23,14 +20,19 @@ type Report struct {
 	Returned    int `json:"returned"`    // left the chain with its block
 	Held        int `json:"held"`        // waits for a person: airlock resolve
 	Rebroadcast int `json:"rebroadcast"` // offered to a node in this pass
-	Pending     int `json:"pending"`     // signed and not final
+	Climbed     int `json:"climbed"`     // of Rebroadcast, at the next rung
 	Refused     int `json:"refused"`     // of Rebroadcast, by a node
+	Accepted    int `json:"accepted"`    // found at a node, which was not known
+	Dropped     int `json:"dropped"`     // nodes had it before and no longer
+	Pending     int `json:"pending"`     // signed and not final
 }
 
 // Confirm brings everything that is on its way in line with what scanning
-// found: it books what is final, notes what is mined, and offers what no node
-// is known to have. dial is called only if there is something to offer; while
-// the home is halted there is not. The report is good also beside an error.
+// found: it books what is final, notes what is mined, asks nodes for what is
+// not, and offers what is due (see Offer). What becomes of funds is decided by
+// what scanning found alone. dial is called only if something is signed and not
+// mined; while the home is halted nothing is offered. The report is good also
+// beside an error.
 //
 // The cost of a pass grows with what is on its way, not with what is settled.
 func (s *Service) Confirm(ctx context.Context, dial func(context.Context) (Sender, error)) (Report, error) {
@@ -43,10 +45,17 @@ func (s *Service) Confirm(ctx context.Context, dial func(context.Context) (Sende
 		return r, err
 	}
 	sent, offerErr := s.offerDue(ctx, dial)
-	r.Rebroadcast = sent.Accepted + sent.AlreadyKnown + sent.Refused + sent.NonceUsed + sent.Unheard
-	r.Refused = sent.Refused
-	rows, err := s.OnTheWay(ctx)
-	r.Pending = len(rows)
+	r.Rebroadcast, r.Climbed, r.Refused = sent.sent, sent.Climbed, sent.Refused
+	r.Accepted, r.Dropped = sent.seen+sent.Accepted+sent.AlreadyKnown, sent.Dropped
+	err = s.DB.View(ctx, func(tx store.Tx) error {
+		r.Pending = 0
+		return store.OpenSlots(tx, s.Chain, func(o store.OpenSlot) error {
+			if o.State != wallet.OutgoingBound {
+				r.Pending++
+			}
+			return nil
+		})
+	})
 	return r, errors.Join(offerErr, err)
 }
 
@@ -94,15 +103,20 @@ func (s *Service) inSteps(ctx context.Context, slots []wallet.Slot, fn func(stor
 }
 
 func (s *Service) offerDue(ctx context.Context, dial func(context.Context) (Sender, error)) (Sent, error) {
-	var due []wallet.Slot
-	halted := false
-	if err := s.DB.View(ctx, func(tx store.Tx) (err error) {
-		if _, halted, err = store.Halted(tx); err != nil || halted {
+	unmined := false
+	if err := s.DB.View(ctx, func(tx store.Tx) error {
+		unmined = false
+		if _, halted, err := store.Halted(tx); err != nil || halted {
 			return err
 		}
-		due, err = outgoing.Due(tx, s.Chain, "", s.now())
-		return err
-	}); err != nil || halted || len(due) == 0 {
+		return store.OpenSlots(tx, s.Chain, func(o store.OpenSlot) error {
+			if o.State == wallet.OutgoingMined || o.State == wallet.OutgoingBound {
+				return nil
+			}
+			unmined = true
+			return store.Stop
+		})
+	}); err != nil || !unmined {
 		return Sent{}, err
 	}
 	node, err := dial(ctx)
@@ -112,40 +126,13 @@ func (s *Service) offerDue(ctx context.Context, dial func(context.Context) (Send
 	return s.Offer(ctx, node, "")
 }
 
-// Row is a transaction on its way.
-type Row struct {
-	Kind   wallet.IntentKind
-	ID     string
-	From   common.Address
-	Nonce  uint64
-	State  wallet.OutgoingState
-	Since  time.Time // when it was bound
-	TxHash common.Hash
-	Note   string // why it is not further
-}
-
-// OnTheWay lists what is signed and not final, by sender and nonce.
-func (s *Service) OnTheWay(ctx context.Context) (rows []Row, err error) {
+// ReadTo is how far the chain was read.
+func (s *Service) ReadTo(ctx context.Context) (c store.Cursor, err error) {
 	err = s.DB.View(ctx, func(tx store.Tx) error {
-		rows = nil
-		return store.OpenOutgoing(tx, s.Chain, func(o wallet.Outgoing) error {
-			last := o.Last()
-			if o.State != wallet.OutgoingMined && (len(last.Signed) == 0 || last.Discarded) {
-				return nil
-			}
-			r := Row{
-				Kind: o.Intent.Kind, ID: o.Intent.ID, From: o.Slot.Sender, Nonce: o.Slot.Nonce,
-				State: o.State, Since: o.BoundAt, TxHash: o.TxHash, Note: o.Answer,
-			}
-			if (r.TxHash == common.Hash{}) {
-				current := o.Current()
-				r.TxHash = current.Signed[current.Rung()].Hash
-			}
-			rows = append(rows, r)
-			return nil
-		})
+		c, _, err = store.ReadCursor(tx, s.Chain)
+		return err
 	})
-	return rows, err
+	return c, err
 }
 
 // Changed reports whether the pass found anything new.
@@ -159,7 +146,8 @@ func (r Report) Add(q Report) Report {
 	return Report{
 		Mined: r.Mined + q.Mined, Confirmed: r.Confirmed + q.Confirmed, Failed: r.Failed + q.Failed, Canceled: r.Canceled + q.Canceled,
 		Replaced: r.Replaced + q.Replaced, Returned: r.Returned + q.Returned,
-		Rebroadcast: r.Rebroadcast + q.Rebroadcast, Refused: r.Refused + q.Refused,
+		Rebroadcast: r.Rebroadcast + q.Rebroadcast, Climbed: r.Climbed + q.Climbed, Refused: r.Refused + q.Refused,
+		Accepted: r.Accepted + q.Accepted, Dropped: r.Dropped + q.Dropped,
 		Held: q.Held, Pending: q.Pending,
 	}
 }

@@ -179,14 +179,13 @@ func TestDroppedFromThePoolIsOfferedAgain(t *testing.T) {
 	w.sim.Rollback()
 	r, err := w.s.Confirm(w.ctx, w.dial)
 	w.must(err)
-	if r.Rebroadcast != 0 {
-		t.Fatalf("offered again at once: %+v", r)
+	if r.Rebroadcast != 1 || r.Dropped != 1 || r.Accepted != 1 {
+		t.Fatalf("not offered again: %+v", r)
 	}
-	w.time = w.time.Add(outgoing.OfferAgain)
 	r, err = w.s.Confirm(w.ctx, w.dial)
 	w.must(err)
-	if r.Rebroadcast != 1 {
-		t.Fatalf("not offered again: %+v", r)
+	if r.Rebroadcast != 0 || r.Dropped != 0 {
+		t.Fatalf("offered again what a node has: %+v", r)
 	}
 	w.finish()
 	w.status("w", wallet.WithdrawalConfirmed)
@@ -455,10 +454,10 @@ func TestProgressIsHeard(t *testing.T) {
 	var estimates atomic.Int64
 	b, err := w.s.Build(w.ctx, w.client, BuildOptions{Expiry: testExpiry, Progress: func() { estimates.Add(1) }})
 	w.must(err)
-	var offered [][2]int
-	w.s.Offered = func(done, due int) { offered = append(offered, [2]int{done, due}) }
+	var offered []int
+	w.s.Offered = func(done int) { offered = append(offered, done) }
 	w.broadcast(b.Batch)
-	if estimates.Load() != 2 || !slices.Equal(offered, [][2]int{{2, 2}}) {
+	if estimates.Load() != 2 || !slices.Equal(offered, []int{2}) {
 		t.Errorf("heard of %d estimates and offers %v", estimates.Load(), offered)
 	}
 }

@@ -21,9 +21,11 @@ type Service struct {
 	DB    store.DB
 	Chain uint64
 	Now   func() time.Time
+	// Terms are how transactions are offered; zero is outgoing.DefaultTerms.
+	Terms outgoing.Terms
 	// Offered, if set, hears how many transactions Offer and Confirm have
-	// offered so far, of how many that are due.
-	Offered func(done, due int)
+	// offered so far.
+	Offered func(done int)
 }
 
 // Node is what building asks of a chain.
@@ -34,12 +36,6 @@ type Node interface {
 	BalanceAtHash(ctx context.Context, account common.Address, block common.Hash) (*big.Int, error)
 	TokenBalances(ctx context.Context, token common.Address, owners []common.Address, block common.Hash) ([]*big.Int, error)
 	EstimateGas(ctx context.Context, msg ethereum.CallMsg) (uint64, error)
-}
-
-// Sender is what broadcasting asks of a chain. The errors stand in the order
-// of the transactions.
-type Sender interface {
-	SendRawTransactions(ctx context.Context, raws [][]byte) []error
 }
 
 // chunk is how many records one transaction of the store changes at most, so

@@ -34,7 +34,7 @@ const (
 	tDepositPnd = "dep.pend"   // chain, block, id -> empty: not confirmed
 	tDepositAct = "dep.acct"   // account, chain, block, id -> empty
 	tMined      = "mined"      // chain, sender, nonce -> wallet.Mined
-	tMinedOpen  = "mined.open" // chain, block, sender, nonce -> empty: not settled
+	tMinedOpen  = "mined.open" // chain, block, sender, nonce -> transaction hash: not settled
 	tOutflow    = "outflow"    // chain, block, transaction hash, position, path -> Outflow: not booked
 
 	tAlarm = "alarm" // chain, code -> wallet.Alarm: it stands
@@ -52,7 +52,7 @@ const (
 	tWithdrawalSq = "wd.seq"  // id -> sequence
 	tWithdrawalAc = "wd.acct" // account, sequence -> id
 	tOutgoing     = "out"     // chain, sender, nonce -> wallet.Outgoing
-	tOutgoingOpen = "out.opn" // chain, sender, nonce -> empty: not final
+	tOutgoingOpen = "out.opn" // chain, sender, nonce -> transaction hash and state: not final
 	tOutgoingHash = "out.hsh" // transaction hash -> chain, sender, nonce
 	tNonce        = "nonce"   // chain, sender -> next nonce
 	tBatch        = "batch"   // id -> wallet.BatchRecord

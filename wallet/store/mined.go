@@ -17,7 +17,7 @@ func PutMined(tx Tx, m wallet.Mined) error {
 		}
 	}
 	if !m.Settled {
-		if err := mark(tx, minedOpenKey(m)); err != nil {
+		if err := tx.Put(minedOpenKey(m), m.TxHash[:]); err != nil {
 			return err
 		}
 	}
@@ -47,6 +47,17 @@ func UnsettledMined(tx Tx, chain, from, to uint64) (list []wallet.Mined, err err
 		return err
 	})
 	return list, err
+}
+
+// UnsettledHashes returns the hashes of all transactions of a chain that were
+// mined and not booked yet.
+func UnsettledHashes(tx Tx, chain uint64) (map[wallet.Slot]common.Hash, error) {
+	hashes := map[wallet.Slot]common.Hash{}
+	skip := len(keyOf(tMinedOpen, chain, uint64(0)))
+	return hashes, tx.Scan(under(keyOf(tMinedOpen, chain)), func(k, hash []byte) error {
+		hashes[slotOf(chain, k[skip:])] = common.BytesToHash(hash)
+		return nil
+	})
 }
 
 func minedOpenKey(m wallet.Mined) []byte {

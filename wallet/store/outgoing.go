@@ -1,6 +1,8 @@
 package store
 
 import (
+	"fmt"
+
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/wallet"
@@ -14,12 +16,19 @@ func PutOutgoing(tx Tx, o wallet.Outgoing) error {
 		if err := tx.Delete(open); err != nil {
 			return err
 		}
-	} else if err := mark(tx, open); err != nil {
+	} else if err := tx.Put(open, append(o.TxHash[:], o.State...)); err != nil {
 		return err
 	}
 	for _, a := range o.Attempts {
 		for _, s := range a.Signed {
-			if err := put(tx, keyOf(tOutgoingHash, s.Hash), o.Slot); err != nil {
+			// Indexed once: most of what is stored was stored before.
+			key := keyOf(tOutgoingHash, s.Hash)
+			if known, err := has(tx, key); err != nil {
+				return err
+			} else if known {
+				continue
+			}
+			if err := put(tx, key, o.Slot); err != nil {
 				return err
 			}
 		}
@@ -58,6 +67,75 @@ func openOutgoing(tx Tx, chain uint64, prefix []byte, fn func(wallet.Outgoing) e
 		}
 		return fn(o)
 	})
+}
+
+// OpenSlot is a slot whose transaction is not final, as the index knows it:
+// reading many of them costs little.
+type OpenSlot struct {
+	Slot   wallet.Slot
+	State  wallet.OutgoingState
+	TxHash common.Hash // of what was accepted or mined
+}
+
+// OpenSlots calls fn for the slots of a chain whose transactions are not final,
+// by sender and nonce, until fn returns Stop. fn must not write.
+func OpenSlots(tx Tx, chain uint64, fn func(OpenSlot) error) error {
+	return openSlots(tx, chain, keyOf(tOutgoingOpen, chain), fn)
+}
+
+// OpenSlotsOf is OpenSlots for one sender.
+func OpenSlotsOf(tx Tx, chain uint64, sender common.Address, fn func(OpenSlot) error) error {
+	return openSlots(tx, chain, keyOf(tOutgoingOpen, chain, sender), fn)
+}
+
+func openSlots(tx Tx, chain uint64, prefix []byte, fn func(OpenSlot) error) error {
+	skip := len(keyOf(tOutgoingOpen, chain))
+	return tx.Scan(under(prefix), func(k, v []byte) error {
+		o, err := openSlotOf(slotOf(chain, k[skip:]), v)
+		if err != nil {
+			return err
+		}
+		return fn(o)
+	})
+}
+
+func openSlotOf(s wallet.Slot, v []byte) (OpenSlot, error) {
+	if len(v) <= common.HashLength {
+		return OpenSlot{}, fmt.Errorf("store: index of nonce %d of %s is damaged", s.Nonce, s.Sender)
+	}
+	return OpenSlot{s, wallet.OutgoingState(v[common.HashLength:]), common.BytesToHash(v[:common.HashLength])}, nil
+}
+
+// OpenSlotAt returns what the index knows of a slot; ok is false if its
+// transaction is final, or no batch ever bound it.
+func OpenSlotAt(tx Tx, s wallet.Slot) (o OpenSlot, ok bool, err error) {
+	v, err := tx.Get(slotKey(tOutgoingOpen, s))
+	if err != nil || v == nil {
+		return o, false, err
+	}
+	o, err = openSlotOf(s, v)
+	return o, err == nil, err
+}
+
+// OpenSenders lists the senders of a chain that have a transaction which is not
+// final. Its cost grows with the senders, not with their transactions.
+func OpenSenders(tx Tx, chain uint64) (senders []common.Address, err error) {
+	prefix := keyOf(tOutgoingOpen, chain)
+	rest := under(prefix)
+	for {
+		var found *common.Address
+		if err := tx.Scan(rest, func(k, _ []byte) error {
+			a := common.BytesToAddress(k[len(prefix):][:common.AddressLength])
+			found = &a
+			return Stop
+		}); err != nil || found == nil {
+			return senders, err
+		}
+		senders = append(senders, *found)
+		if rest.From = after(keyOf(tOutgoingOpen, chain, *found)); rest.From == nil {
+			return senders, nil
+		}
+	}
 }
 
 // NextNonce is the nonce that the next new transaction of a sender gets; ok is

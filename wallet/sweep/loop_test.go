@@ -21,6 +21,7 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
 	"github.com/airlock-wallet/airlock/wallet/hd"
 	"github.com/airlock-wallet/airlock/wallet/outgoing"
+	"github.com/airlock-wallet/airlock/wallet/payout"
 	"github.com/airlock-wallet/airlock/wallet/reconcile"
 	"github.com/airlock-wallet/airlock/wallet/store"
 	"github.com/airlock-wallet/airlock/wallet/store/bolt"
@@ -188,22 +189,13 @@ func (h *home) broadcast(s *batch.Signed) {
 // send offers what is due and returns how much a node took.
 func (h *home) send() int {
 	h.t.Helper()
-	var offers []outgoing.Offer
-	h.update(func(tx store.Tx) error {
-		due, err := outgoing.Due(tx, h.id, "", start)
-		h.ok(err)
-		offers, err = outgoing.MarkOffered(tx, due, start)
-		return err
-	})
-	var answers []outgoing.Answer
-	for _, o := range offers {
-		if err := h.client.SendRawTransaction(h.ctx, o.Raw); err != nil {
-			h.t.Fatalf("nonce %d of %s: %v", o.Slot.Nonce, o.Slot.Sender, err)
-		}
-		answers = append(answers, outgoing.Answer{Slot: o.Slot, Hash: o.Hash, Reply: outgoing.Accepted})
+	s := payout.Service{DB: h.db, Chain: h.id, Now: func() time.Time { return start }}
+	sent, err := s.Offer(h.ctx, h.client, "")
+	h.ok(err)
+	if sent.Refused+sent.Offered+sent.Unheard+sent.NonceUsed > 0 {
+		h.t.Fatalf("not all was taken: %+v", sent)
 	}
-	h.update(func(tx store.Tx) error { return outgoing.RecordAnswers(tx, answers, start) })
-	return len(offers)
+	return sent.Accepted
 }
 
 // confirm settles what is final.

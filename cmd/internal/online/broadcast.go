@@ -15,28 +15,40 @@ import (
 )
 
 func newBroadcast(s *Station) *cobra.Command {
-	return &cobra.Command{
+	var o *offering
+	c := &cobra.Command{
 		Use:   "broadcast FILE",
 		Short: "Send a signed batch to the chain",
 		Long: `Send a signed batch, of withdrawals or of sweeps. Every byte of it is compared
 with the batch that this home wrote, and its signatures are stored before the
 first is sent. What must wait, such as a sweep for its top-up, confirm sends.
 
+Of each sender a window of transactions is sent, the lowest nonces first, since
+nodes forget what is too much; confirm, or run, sends the rest as those are
+mined. Accepted counts what a node shows after it was sent: that it says yes
+proves nothing.
+
 It may be run again at any time, with the same file: it sends what is due and
 not yet accepted.`,
-		Example: `  airlock broadcast /media/usb/signed.json`,
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return runBroadcast(c.Context(), s, args[0]) },
+		Example: `  airlock broadcast /media/usb/signed.json
+  airlock broadcast --window 500 /media/usb/signed.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return runBroadcast(c.Context(), s, o, args[0]) },
 	}
+	o = offeringFlags(c)
+	return c
 }
 
-func runBroadcast(ctx context.Context, s *Station, path string) error {
+func runBroadcast(ctx context.Context, s *Station, o *offering, path string) error {
 	file, err := readBounded(path, batch.MaxSignedSize)
 	if err != nil {
 		return err
 	}
 	p, err := s.payouts(ctx)
 	if err != nil {
+		return err
+	}
+	if p.Terms, err = o.terms(s, p.Chain); err != nil {
 		return err
 	}
 	rec, err := p.TakeIn(ctx, file)
@@ -48,8 +60,8 @@ func runBroadcast(ctx context.Context, s *Station, path string) error {
 		return wallet.WithHint(err, "the signatures are kept: run this again, or airlock confirm, once the chain can be reached")
 	}
 	defer node.Close()
-	progress := s.Progress("transactions offered", uint64(len(rec.Slots)))
-	p.Offered = func(done, due int) { progress.Set(uint64(len(rec.Slots) - due + done)) }
+	progress := s.Progress("transactions offered", 0)
+	p.Offered = func(done int) { progress.Set(uint64(done)) } //nolint:gosec // a count
 	sent, err := p.Offer(ctx, node, rec.ID)
 	progress.End()
 	if err != nil {
@@ -57,6 +69,13 @@ func runBroadcast(ctx context.Context, s *Station, path string) error {
 	}
 	for _, r := range sent.Refusals {
 		s.Note("refused %s %s (nonce %d): %s", r.Kind, r.ID, r.Nonce, r.Reason)
+	}
+	for _, h := range sent.HeldUp {
+		s.Note("nonce %d of %s holds up what is behind it: %s", h.Nonce, h.From, h.Reason)
+	}
+	if sent.Waiting > 0 && len(sent.HeldUp) == 0 {
+		s.Note("%s: airlock confirm, or airlock run, sends more as those before are mined, %d of a sender at a time",
+			plural(sent.Waiting, "transaction waits", "transactions wait"), p.Terms.Window)
 	}
 	result := struct {
 		Batch   string `json:"batch"`
@@ -68,7 +87,7 @@ func runBroadcast(ctx context.Context, s *Station, path string) error {
 		for _, more := range []struct {
 			n    int
 			what string
-		}{{sent.Waiting, "waiting"}, {sent.NonceUsed, "with a nonce that is used"}, {sent.Unheard, "without a clear answer"}} {
+		}{{sent.Offered, "offered and not shown by any node yet"}, {sent.Waiting, "waiting"}, {sent.NonceUsed, "with a nonce that is used"}, {sent.Unheard, "without a clear answer"}} {
 			if more.n > 0 {
 				fmt.Fprintf(out, ", %d %s", more.n, more.what)
 			}

@@ -44,6 +44,12 @@ type ChainConfig struct {
 	// Tracing is whether endpoints are asked what calls inside transactions
 	// moved; nil is yes. It finds coin that contracts pay.
 	Tracing *bool `toml:"tracing,omitempty"`
+	// Window is how many transactions of a sender that are not mined nodes are
+	// given at most. A rung that pays too little gets ClimbAfter, as Go writes
+	// durations, and ClimbBlocks before the next one is offered.
+	Window      *uint32 `toml:"window,omitempty"`
+	ClimbAfter  string  `toml:"climb_after,omitempty"`
+	ClimbBlocks *uint32 `toml:"climb_blocks,omitempty"`
 }
 
 const configHead = `# How this home reaches its chains. URLs may hold keys: keep this file to

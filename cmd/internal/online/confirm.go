@@ -8,43 +8,54 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/chain"
 	"github.com/airlock-wallet/airlock/wallet/payout"
+	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
-// confirmEvery is the pause between two passes of confirm --follow.
-const confirmEvery = 10 * time.Second
+const (
+	// confirmEvery is how long confirm --follow waits for news of the chain.
+	confirmEvery = 10 * time.Second
+	// lookEvery is how often it looks whether scanning, maybe of another process,
+	// has read more of it.
+	lookEvery = 500 * time.Millisecond
+)
 
 func newConfirm(s *Station) *cobra.Command {
 	follow := false
+	var o *offering
 	c := &cobra.Command{
 		Use:   "confirm",
 		Short: "Settle what scan found mined, and send again what is not",
 		Long: `Settle what scan found: what is final is booked, withdrawals become confirmed or
-failed, and funds are released. What no node is known to have is sent again, and
-sweeps whose top-up is mined are sent.
+failed, and funds are released. That is decided by what scan proved alone, so run
+scan first. While the home is halted it settles and sends nothing.
 
-It decides from what scan proved and asks no node what became of anything, so
-run scan first. While the home is halted it settles and sends nothing.`,
+Nodes are asked for what was sent and is not mined: what none has is sent again.
+Of each sender a window of transactions is with nodes, the lowest nonces first,
+filled up as they are mined. The lowest of them climbs: if it waited for
+--climb-after and --climb-blocks, and pays less than the next block may ask (9/8 of
+the base fee, and the tip that nodes suggest), its next rung is sent, one in a pass.
+Settings of config.toml stand for flags that are not given.`,
 		Example: `  airlock scan && airlock confirm
-  airlock confirm --follow`,
-		RunE: func(c *cobra.Command, _ []string) error { return runConfirm(c.Context(), s, follow) },
+  airlock confirm --follow --window 200`,
+		RunE: func(c *cobra.Command, _ []string) error { return runConfirm(c.Context(), s, o, follow) },
 	}
 	c.Flags().BoolVar(&follow, "follow", false, "go on until interrupted")
+	o = offeringFlags(c)
 	return c
 }
 
-func runConfirm(ctx context.Context, s *Station, follow bool) (err error) {
+func runConfirm(ctx context.Context, s *Station, o *offering, follow bool) (err error) {
 	var sum payout.Report
 	if follow {
-		if sum, err = followConfirm(ctx, s); err != nil {
+		if sum, err = followConfirm(ctx, s, o, nil); err != nil {
 			return err
 		}
 	}
 	// What is on the way is shown after an interrupt too.
 	after := context.WithoutCancel(ctx)
-	p, err := s.payouts(after)
+	p, err := s.offering(after, o)
 	if err != nil {
 		return err
 	}
@@ -52,7 +63,7 @@ func runConfirm(ctx context.Context, s *Station, follow bool) (err error) {
 		node := sender{s: s}
 		defer node.close()
 		progress := s.Progress("transactions offered", 0)
-		p.Offered = func(done, _ int) { progress.Set(uint64(done)) }
+		p.Offered = func(done int) { progress.Set(uint64(done)) } //nolint:gosec // a count
 		sum, err = p.Confirm(ctx, node.dial)
 		progress.End()
 	}
@@ -60,7 +71,7 @@ func runConfirm(ctx context.Context, s *Station, follow bool) (err error) {
 	if rowsErr != nil {
 		return rowsErr
 	}
-	if printErr := s.Print(confirmResult{p.Chain, sum}, func(out io.Writer) {
+	if printErr := s.Print(confirmResult{p.Chain, sum, wayRows(rows)}, func(out io.Writer) {
 		fmt.Fprintln(out, reportLine(sum))
 		wayTable(s, out, rows)
 	}); printErr != nil {
@@ -72,27 +83,45 @@ func runConfirm(ctx context.Context, s *Station, follow bool) (err error) {
 	return err
 }
 
-// confirmResult is what a pass, or several, did on a chain.
+// confirmResult is what a pass, or several, did on a chain, and what is still on
+// its way.
 type confirmResult struct {
 	ChainID uint64 `json:"chain_id"`
 	payout.Report
+	Transactions []wayRow `json:"transactions"`
+}
+
+// offering is the service behind what is on its way, with the terms of flags and
+// settings.
+func (s *Station) offering(ctx context.Context, o *offering) (*payout.Service, error) {
+	p, err := s.payouts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.Terms, err = o.terms(s, p.Chain)
+	return p, err
 }
 
 // followConfirm confirms until it is interrupted, and returns what was done in
-// all. What may pass by itself is told and tried again, less often each time in
-// a row.
-func followConfirm(ctx context.Context, s *Station) (total payout.Report, err error) {
+// all: whenever more of the chain was read, which moved tells if it is not nil,
+// and from time to time in any case. What may pass by itself is told and tried
+// again, less often each time in a row.
+func followConfirm(ctx context.Context, s *Station, o *offering, moved <-chan struct{}) (total payout.Report, err error) {
 	var p *payout.Service
 	if err := patiently(ctx, s, func() (err error) {
-		p, err = s.payouts(ctx)
+		p, err = s.offering(ctx, o)
 		return err
 	}); err != nil {
 		return total, unlessEnded(ctx, err)
 	}
 	node := sender{s: s}
 	defer node.close()
-	for pause := confirmEvery; ctx.Err() == nil; sleep(ctx, pause) {
-		r, err := p.Confirm(ctx, node.dial)
+	for pause := confirmEvery; ctx.Err() == nil; {
+		read, err := p.ReadTo(ctx)
+		var r payout.Report
+		if err == nil {
+			r, err = p.Confirm(ctx, node.dial)
+		}
 		if r.Changed() {
 			s.Note("%s", reportLine(r))
 		}
@@ -103,14 +132,39 @@ func followConfirm(ctx context.Context, s *Station) (total payout.Report, err er
 		switch {
 		case err == nil:
 			pause = confirmEvery
+			awaitNews(ctx, p, read, moved)
 		case ctx.Err() == nil && passing(err):
 			s.Note("%v; trying again", err)
 			pause = min(2*pause, maxRetry)
+			sleep(ctx, pause)
 		default:
 			return total, unlessEnded(ctx, err)
 		}
 	}
 	return total, nil
+}
+
+// awaitNews waits until the chain was read further than it was, at most for
+// confirmEvery.
+func awaitNews(ctx context.Context, p *payout.Service, read store.Cursor, moved <-chan struct{}) {
+	late := time.NewTimer(confirmEvery)
+	defer late.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-late.C:
+			return
+		case <-moved:
+			return
+		case <-look.C:
+			if now, err := p.ReadTo(ctx); err != nil || now != read {
+				return // the next pass tells of the error
+			}
+		}
+	}
 }
 
 func noteHeld(s *Station, r payout.Report) {
@@ -146,33 +200,19 @@ func (n *sender) close() {
 func reportLine(r payout.Report) string {
 	line := fmt.Sprintf("%d mined, %d confirmed, %d failed, %d replaced, %d sent again, %d pending",
 		r.Mined, r.Confirmed, r.Failed, r.Replaced, r.Rebroadcast, r.Pending)
-	if r.Returned > 0 {
-		line += fmt.Sprintf(", %d back from a block that left the chain", r.Returned)
+	for _, more := range []struct {
+		n    int
+		what string
+	}{
+		{r.Canceled, "canceled"},
+		{r.Climbed, "at a higher fee"},
+		{r.Dropped, "dropped by nodes"},
+		{r.Refused, "refused"},
+		{r.Returned, "back from a block that left the chain"},
+	} {
+		if more.n > 0 {
+			line += fmt.Sprintf(", %d %s", more.n, more.what)
+		}
 	}
 	return line
-}
-
-// wayRows is how many transactions the table of confirm shows.
-const wayRows = 50
-
-func wayTable(s *Station, out io.Writer, rows []payout.Row) {
-	if len(rows) == 0 {
-		return
-	}
-	t := s.Table(out, "KIND", "ID", "FROM", "NONCE", "STATE", "AGE", "TRANSACTION", "NOTE")
-	for _, r := range rows[:min(len(rows), wayRows)] {
-		t.Row(r.Kind, r.ID, r.From.Hex(), r.Nonce, stateName(r.State), s.Now().Sub(r.Since).Round(time.Second), r.TxHash, r.Note)
-	}
-	t.Close()
-	if len(rows) > wayRows {
-		s.Note("and %d more: airlock withdraw list --status broadcast", len(rows)-wayRows)
-	}
-}
-
-// stateName says what an outgoing transaction waits for.
-func stateName(s wallet.OutgoingState) string {
-	if s == wallet.OutgoingOffered {
-		return "offered, no node is known to have it"
-	}
-	return string(s)
 }

@@ -16,10 +16,11 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/payout"
 )
 
-// runFlags are about signing with the float.
+// runFlags are about signing with the float, and offering.
 type runFlags struct {
 	autoSign             bool
 	passphraseFile, date string
+	offering             *offering
 }
 
 func newRun(s *Station) *cobra.Command {
@@ -54,6 +55,7 @@ may use the home meanwhile.`,
 	f.BoolVar(&o.autoSign, "auto-sign", false, "pay small withdrawals from the float, as its policy allows")
 	f.StringVar(&o.passphraseFile, "passphrase-file", "", "read the passphrase of the float's vault from this `file`")
 	f.StringVar(&o.date, "date", "", "today's date as `YYYY-MM-DD`, where the clock is far ahead of the last entry of the signing record")
+	o.offering = offeringFlags(c)
 	return c
 }
 
@@ -66,14 +68,15 @@ type runResult struct {
 }
 
 func runRun(ctx context.Context, s *Station, o runFlags) error {
-	if !o.autoSign && o != (runFlags{}) {
+	if !o.autoSign && (o.passphraseFile != "" || o.date != "") {
 		return wallet.As(wallet.ErrUsage, "--passphrase-file and --date are for --auto-sign")
 	}
 	var (
-		r    runResult
-		sum  scanner.Summary
-		out  = &sync.Mutex{}
-		g, c = errgroup.WithContext(ctx)
+		r     runResult
+		sum   scanner.Summary
+		out   = &sync.Mutex{}
+		moved = make(chan struct{}, 1) // what is not taken in time is told once
+		g, c  = errgroup.WithContext(ctx)
 	)
 	if o.autoSign {
 		vault, err := s.openFloat(ctx, o.passphraseFile, o.date)
@@ -88,12 +91,17 @@ func runRun(ctx context.Context, s *Station, o runFlags) error {
 		})
 	}
 	g.Go(func() error {
-		id, total, err := followScan(c, s.as("scan", out))
+		id, total, err := followScan(c, s.as("scan", out), func() {
+			select {
+			case moved <- struct{}{}:
+			default:
+			}
+		})
 		r.Scan, sum = newScanResult(id, total), total
 		return of("scan", err)
 	})
 	g.Go(func() (err error) {
-		r.Confirm, err = followConfirm(c, s.as("confirm", out))
+		r.Confirm, err = followConfirm(c, s.as("confirm", out), o.offering, moved)
 		return of("confirm", err)
 	})
 	g.Go(func() (err error) {

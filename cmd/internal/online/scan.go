@@ -180,7 +180,7 @@ func newScanResult(chainID uint64, sum scanner.Summary) scanResult {
 
 func runScan(ctx context.Context, s *Station, follow, accept bool, again scanRange) error {
 	if follow {
-		id, sum, err := followScan(ctx, s)
+		id, sum, err := followScan(ctx, s, func() {})
 		if err != nil {
 			return err
 		}
@@ -230,8 +230,9 @@ func printScan(s *Station, id uint64, sum scanner.Summary) error {
 }
 
 // followScan scans until it is interrupted, and returns what was done in all
-// and on which chain. What may pass by itself is told and tried again.
-func followScan(ctx context.Context, s *Station) (id uint64, total scanner.Summary, err error) {
+// and on which chain. moved is called when more of it was read. What may pass by
+// itself is told and tried again.
+func followScan(ctx context.Context, s *Station, moved func()) (id uint64, total scanner.Summary, err error) {
 	var c wallet.Chain
 	var client *chain.Client
 	if err := patiently(ctx, s, func() (err error) {
@@ -251,6 +252,9 @@ func followScan(ctx context.Context, s *Station) (id uint64, total scanner.Summa
 	err = scan.Follow(ctx, func(sum scanner.Summary, err error) error {
 		bar.end()
 		total = total.Plus(sum)
+		if sum.Blocks > 0 || sum.Undone > 0 {
+			moved()
+		}
 		if ctx.Err() != nil {
 			return err // broken off before it knew how things stand
 		}
