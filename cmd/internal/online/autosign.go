@@ -72,10 +72,10 @@ func (s *Station) openFloat(ctx context.Context, passphraseFile, date string) (*
 
 // followSign signs until it is interrupted. Nothing that goes wrong ends it: it
 // is told once, and tried again.
-func followSign(ctx context.Context, s *Station, vault floatVault) (signSum, error) {
+func followSign(ctx context.Context, s *Station, o *offering, vault floatVault) (signSum, error) {
 	a := &autoSigner{s: s, vault: vault}
 	if err := patiently(ctx, s, func() (err error) {
-		a.p, err = s.payouts(ctx)
+		a.p, err = s.offering(ctx, o)
 		return err
 	}); err != nil {
 		return a.sum, unlessEnded(ctx, err)

@@ -86,7 +86,7 @@ func runRun(ctx context.Context, s *Station, o runFlags) error {
 		defer vault.Close()
 		r.Sign = &signSum{}
 		g.Go(func() (err error) {
-			*r.Sign, err = followSign(c, s.as("sign", out), vault)
+			*r.Sign, err = followSign(c, s.as("sign", out), o.offering, vault)
 			return of("sign", err)
 		})
 	}
