@@ -28,12 +28,14 @@ const (
 )
 
 // A point is where a command is killed: on its way into a change of a file, a call
-// or a delivery, or when that is done.
+// or a delivery, or when that is done. The operator comes back at once, or late, when
+// a block was mined.
 type point struct {
 	stage  int
 	kind   string
 	number int // from 1 on
 	after  bool
+	late   bool
 }
 
 func (p point) String() string {
@@ -41,17 +43,20 @@ func (p point) String() string {
 	if p.after {
 		when = "after"
 	}
+	if p.late {
+		when += "-late"
+	}
 	return fmt.Sprintf("%s/%s-%d-%s", stages[p.stage].name, p.kind, p.number, when)
 }
 
 func parsePoint(text string) (p point, err error) {
-	m := regexp.MustCompile(`^([a-z0-9-]+)/(write|rpc|hook)-(\d+)-(before|after)$`).FindStringSubmatch(text)
+	m := regexp.MustCompile(`^([a-z0-9-]+)/(write|rpc|hook)-(\d+)-(before|after)(-late)?$`).FindStringSubmatch(text)
 	if m == nil {
 		return p, fmt.Errorf("%q is no point: want one such as broadcast/write-7-after", text)
 	}
 	for p.stage = range stages {
 		if stages[p.stage].name == m[1] {
-			p.kind, p.after = m[2], m[4] == "after"
+			p.kind, p.after, p.late = m[2], m[4] == "after", m[5] != ""
 			p.number, err = strconv.Atoi(m[3])
 			return p, err
 		}
@@ -64,6 +69,7 @@ func parsePoint(text string) (p point, err error) {
 type lane struct {
 	stage int
 	kind  string
+	late  bool
 	next  int
 	ended bool
 }
@@ -75,6 +81,7 @@ type matrix struct {
 	limit  int            // numbers of each lane; 0 for all
 	killed map[string]int // by stage
 	points int
+	traces int // points that left something behind
 	failed int
 }
 
@@ -86,8 +93,12 @@ func newMatrix(which string) (*matrix, error) {
 	}
 	for i, s := range stages {
 		for _, kind := range []string{writing, calling, telling} {
-			if which == "all" || which == s.name || which == s.name+"/"+kind {
-				m.lanes = append(m.lanes, &lane{stage: i, kind: kind})
+			if which != "all" && which != s.name && which != s.name+"/"+kind {
+				continue
+			}
+			m.lanes = append(m.lanes, &lane{stage: i, kind: kind})
+			if s.sends {
+				m.lanes = append(m.lanes, &lane{stage: i, kind: kind, late: true})
 			}
 		}
 	}
@@ -120,10 +131,13 @@ func (m *matrix) end(l *lane) {
 	l.ended = true
 }
 
-func (m *matrix) count(p point, err error) (goOn bool) {
+func (m *matrix) count(p point, left bool, err error) (goOn bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.points++
+	if left {
+		m.traces++
+	}
 	m.killed[stages[p.stage].name]++
 	if err != nil {
 		m.failed++
@@ -181,7 +195,7 @@ func TestCrashMatrix(t *testing.T) {
 // visitOne visits a point, which must be reached.
 func visitOne(t *testing.T, p point) {
 	h := newHistory(t)
-	what, err := h.visit(t.Context(), p)
+	what, _, err := h.visit(t.Context(), p)
 	switch {
 	case err != nil:
 		t.Fatalf("%s (%s): %v", p, what, err)
@@ -200,6 +214,7 @@ func (m *matrix) String() string {
 		}
 	}
 	text := fmt.Sprintf("%d points in %d commands (%s)", m.points, len(parts), strings.Join(parts, ", "))
+	text += fmt.Sprintf(", %d of them with traces", m.traces)
 	if m.limit > 0 {
 		text += ", the first of each kind"
 	}
@@ -217,8 +232,8 @@ func (h *history) work(t *testing.T, m *matrix) {
 			return
 		}
 		for _, after := range []bool{false, true} {
-			p := point{l.stage, l.kind, number, after}
-			what, err := h.visit(t.Context(), p)
+			p := point{l.stage, l.kind, number, after, l.late}
+			what, left, err := h.visit(t.Context(), p)
 			if err == nil && what == "" {
 				if number == 1 && !after && l.kind == writing {
 					t.Errorf("%s writes nothing", stages[l.stage].name)
@@ -229,7 +244,7 @@ func (h *history) work(t *testing.T, m *matrix) {
 			if err != nil {
 				t.Errorf("%s (%s): %v", p, what, err)
 			}
-			if !m.count(p, err) {
+			if !m.count(p, left, err) {
 				return
 			}
 		}
@@ -287,51 +302,73 @@ func (s *stage) run(w *world) error {
 
 // visit kills a command at a point, runs it again and all that follows, and checks
 // what came of it. what says what was killed at: nothing, if the command ended
-// before.
-func (h *history) visit(ctx context.Context, p point) (what string, err error) {
-	if err := h.restore(ctx, h.before[p.stage]); err != nil {
-		return "", err
+// before. left says whether the command left anything behind: if not, what follows
+// is the undisturbed day, which this world has lived through.
+func (h *history) visit(ctx context.Context, p point) (what string, left bool, err error) {
+	before := h.before[p.stage]
+	if err := h.restore(ctx, before); err != nil {
+		return "", false, err
 	}
 	s := &stages[p.stage]
 	prog, err := s.command(h.world)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	r, what, err := h.kill(prog, p)
 	switch {
 	case err != nil:
-		return what, err
+		return what, false, err
 	case what == "" && r.status != 0:
-		return "", fmt.Errorf("not killed, it ended with %d: %s", r.status.ExitStatus(), r.errors)
+		return "", false, fmt.Errorf("not killed, it ended with %d: %s", r.status.ExitStatus(), r.errors)
 	case what == "":
-		return "", nil
+		return "", false, nil
 	case !r.killed():
-		return what, fmt.Errorf("it was to be killed, and ended with %d: %s", r.status.ExitStatus(), r.errors)
+		return what, false, fmt.Errorf("it was to be killed, and ended with %d: %s", r.status.ExitStatus(), r.errors)
 	}
-	if s.again != nil {
-		err = s.again(h.world, prog)
+	same, err := h.untouched(ctx, before)
+	if err != nil || same && !p.late {
+		return what, false, err
+	}
+	if p.late {
+		if err := h.chain.Mine(ctx, 1); err != nil {
+			return what, true, err
+		}
+	}
+	return what, true, h.goOn(ctx, p, prog)
+}
+
+// goOn runs the command again that was killed, and what follows it, and checks what
+// came of it.
+func (h *history) goOn(ctx context.Context, p point, prog program) error {
+	var err error
+	if again := stages[p.stage].again; again != nil {
+		err = again(h.world, prog)
 	} else {
 		err = h.all(prog)
 	}
 	if err != nil {
-		return what, fmt.Errorf("again: %w", err)
+		return fmt.Errorf("again: %w", err)
 	}
-	for i := p.stage + 1; i < len(stages); i++ {
-		if err := stages[i].prepare(h.world, ctx); err != nil {
-			return what, err
+	for _, s := range stages[p.stage+1:] {
+		if err := s.prepare(h.world, ctx); err != nil {
+			return err
 		}
-		if err := stages[i].run(h.world); err != nil {
-			return what, fmt.Errorf("then %s: %w", stages[i].name, err)
+		if err := s.run(h.world); err != nil {
+			return fmt.Errorf("then %s: %w", s.name, err)
 		}
 	}
 	end, err := h.look(ctx)
-	if err == nil {
-		err = end.check(h.world)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = end.same(h.end)
+	if err := end.check(h.world); err != nil {
+		return err
 	}
-	return what, err
+	want := h.end
+	if p.late { // what is mined in another block costs other gas; reconcile knows
+		end.books, want.books = nil, nil
+	}
+	return end.same(want)
 }
 
 // kill runs a program and kills it at a point.

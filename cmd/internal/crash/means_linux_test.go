@@ -185,15 +185,16 @@ func batchOf(t *testing.T, methods []string) string {
 func TestPoints(t *testing.T) {
 	for stage := range stages {
 		for _, kind := range []string{writing, calling, telling} {
-			for _, after := range []bool{false, true} {
-				p := point{stage, kind, 17, after}
+			for i := range 4 {
+				p := point{stage, kind, 17, i&1 > 0, i&2 > 0}
 				if got, err := parsePoint(p.String()); err != nil || got != p {
 					t.Errorf("%s is read as %s, %v", p, got, err)
 				}
 			}
 		}
 	}
-	for text, want := range map[string]int{"": 3 * len(stages), "all": 3 * len(stages), "sign": 3, "scan-2/rpc": 1} {
+	all := 3 * (len(stages) + 3) // three of them send
+	for text, want := range map[string]int{"": all, "all": all, "sign": 3, "scan-2/rpc": 1, "confirm/write": 2} {
 		if m, err := newMatrix(text); err != nil || len(m.lanes) != want || (m.limit > 0) != (text == "") {
 			t.Errorf("%q: %v, %v", text, m, err)
 		}

@@ -45,6 +45,9 @@ type stage struct {
 	// again is what the operator does after the command was killed, if it is more
 	// than to type the same again.
 	again func(w *world, p program) error
+	// sends says that transactions reach the chain by it: what was sent may be mined
+	// before the command runs again.
+	sends bool
 }
 
 // stages are in the order of a day. The second scan and confirm are of the sweep
@@ -56,10 +59,10 @@ var stages = []stage{
 	{name: "sweep", command: writes("sweep", "sweep.json"), again: lookFor(batch.Sweep, "sweep.json")},
 	{name: "sign", command: signs("pay.json")},
 	{name: "sign-sweep", command: signs("sweep.json")},
-	{name: "broadcast", command: reads("broadcast", "pay.json.signed")},
-	{name: "broadcast-sweep", command: reads("broadcast", "sweep.json.signed")},
+	{name: "broadcast", command: reads("broadcast", "pay.json.signed"), sends: true},
+	{name: "broadcast-sweep", command: reads("broadcast", "sweep.json.signed"), sends: true},
 	{name: "scan", world: (*world).finalize, command: typed("scan")},
-	{name: "confirm", command: typed("confirm")},
+	{name: "confirm", command: typed("confirm"), sends: true},
 	{name: "scan-2", world: (*world).finalize, command: typed("scan")},
 	{name: "confirm-2", command: typed("confirm")},
 	{name: "notify", command: typed("notify")},

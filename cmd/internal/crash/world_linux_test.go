@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/big"
 	"os"
 	"os/exec"
@@ -301,6 +302,48 @@ func (w *world) restore(ctx context.Context, s snapshot) error {
 	}
 	w.hooks.forget(s.told)
 	return nil
+}
+
+// untouched tells whether nothing at all has changed since a snapshot: no byte of a
+// home, no block, no transaction in the pool, nothing told.
+func (w *world) untouched(ctx context.Context, s snapshot) (bool, error) {
+	head, err := w.chain.Client().HeaderByNumber(ctx, nil)
+	if err != nil || head.Hash() != s.head {
+		return false, err
+	}
+	pending, err := w.pending(ctx)
+	if err != nil || len(pending) != len(s.pending) || len(w.hooks.soFar()) != len(s.told) {
+		return false, err // the pool only gets more, and so does what was told
+	}
+	for _, home := range homes {
+		if same, err := sameTree(filepath.Join(s.dir, home), w.path(home)); err != nil || !same {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// sameTree tells whether two directories hold the same files.
+func sameTree(a, b string) (bool, error) {
+	inA, err := readTree(a)
+	if err != nil {
+		return false, err
+	}
+	inB, err := readTree(b)
+	return maps.Equal(inA, inB), err
+}
+
+// readTree reads all files of a directory, by their names in it.
+func readTree(dir string) (map[string]string, error) {
+	files := map[string]string{}
+	return files, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files[strings.TrimPrefix(path, dir)] = string(data)
+		return err
+	})
 }
 
 // copyTree copies a directory of files that only their owner may read.
