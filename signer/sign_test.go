@@ -54,6 +54,8 @@ func TestSign(t *testing.T) {
 	it := &token.Items[1]
 	it.Intent.Asset, it.To, it.Value, it.Data = wallet.Token(1, usdc), usdc, wallet.Amount{}, batch.TransferData(it.Intent.Recipient, it.Intent.Amount)
 	it.Rungs = fees(4)
+	top := batch.Bump(it.Rungs[3])
+	it.Cancel = &batch.Cancel{Gas: 21_000, MaxFeePerGas: top.MaxFeePerGas, MaxPriorityFeePerGas: top.MaxPriorityFeePerGas}
 	sweeps := s.sweeps(t, 0, 2)
 	gas := s.address(t, wallet.GasRole, 0)
 	deposit := sweeps.Items[1].From

@@ -122,6 +122,10 @@ func TestRules(t *testing.T) {
 		"rebalance away, open":    {"version = 1\nopen = true", pinned(t, stranger), none, "treasury 0"},
 		"cancel":                  {full, move(t, batch.Withdrawals, wallet.IntentCancel, wallet.PayoutRole, ""), none, ""},
 		"cancel, no replacement":  {strings.Replace(full, `, "replacement"]`, "]", 1), move(t, batch.Withdrawals, wallet.IntentCancel, wallet.PayoutRole, ""), none, ""},
+		"signed with a cancel":    {full, canceled(t, 21_000, "30"), none, ""},
+		"cancel not allowed":      {strings.Replace(full, `"cancel", `, "", 1), canceled(t, 21_000, "30"), none, "allow 0"},
+		"cancel, gwei":            {full, canceled(t, 21_000, "100.6"), none, "max_fee_per_gas_gwei 0"},
+		"cancel, fee":             {full, canceled(t, 160_000, "100"), none, "max_fee_per_transaction 0"},
 		"no-op":                   {full, move(t, batch.Withdrawals, wallet.IntentNoOp, wallet.PayoutRole, ""), none, ""},
 		"replacement":             {full, replacing(t), none, ""},
 
@@ -223,6 +227,19 @@ func replacing(t testing.TB) *batch.Batch {
 }
 
 // call is what Check never lets pass: call data that nobody decodes.
+// canceled is a payment with a cancel that is signed with it.
+func canceled(t testing.TB, gas uint64, gwei string) *batch.Batch {
+	t.Helper()
+	b := payment(t, "1")
+	fee, err := wallet.ParseDecimal(gwei, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Items[0].Rungs = []wallet.Fee{{MaxFeePerGas: wallet.NewAmount(20e9), MaxPriorityFeePerGas: wallet.NewAmount(1e9)}}
+	b.Items[0].Cancel = &batch.Cancel{Gas: gas, MaxFeePerGas: fee, MaxPriorityFeePerGas: wallet.NewAmount(2e9)}
+	return b
+}
+
 func call(t testing.TB, data string) *batch.Batch {
 	b := tokens(t, payment(t, "1"), usdc, "USDC", 1)
 	b.Items[0].Data = common.FromHex(data)

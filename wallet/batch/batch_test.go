@@ -141,7 +141,7 @@ func sign(t testing.TB, b *Batch) *Signed {
 	signer := types.LatestSignerForChainID(new(big.Int).SetUint64(b.ChainID))
 	for i := range b.Items {
 		var rungs []wallet.SignedRung
-		for r := range b.Items[i].Rungs {
+		for r := range b.Items[i].Signatures() {
 			tx, err := types.SignTx(b.Items[i].Transaction(b.ChainID, r), signer, payoutKey)
 			if err != nil {
 				t.Fatal(err)
@@ -248,6 +248,9 @@ func TestCanonical(t *testing.T) {
 			}
 			if rapid.Bool().Draw(t, "replaces") {
 				it.Replaces = wallet.IntentName{Kind: wallet.IntentKind(word("replaced")), ID: word("replaced id")}
+			}
+			if rapid.Bool().Draw(t, "cancel") {
+				it.Cancel = &Cancel{Gas: number.Draw(t, "cancel gas"), MaxFeePerGas: amount("cancel fee"), MaxPriorityFeePerGas: amount("cancel tip")}
 			}
 			for range rapid.IntRange(0, 2).Draw(t, "requesters") {
 				it.RequestedBy = append(it.RequestedBy, wallet.Requester{Requester: address("requester"), Signature: rapid.SliceOf(rapid.Byte()).Draw(t, "request signature")})

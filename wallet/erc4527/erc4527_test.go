@@ -203,6 +203,11 @@ func TestRequestRefused(t *testing.T) {
 		"a sweep":   {func(b *batch.Batch) { b.Items[0].Intent.Kind = wallet.IntentSweep }, 0},
 		"no rung":   {func(*batch.Batch) {}, 2},
 		"below":     {func(*batch.Batch) {}, -1},
+		"no cancel": {func(*batch.Batch) {}, 2},
+		"after the cancel": {func(b *batch.Batch) {
+			top := batch.Bump(b.Items[0].Rungs[1])
+			b.Items[0].Cancel = &batch.Cancel{Gas: 21_000, MaxFeePerGas: top.MaxFeePerGas, MaxPriorityFeePerGas: top.MaxPriorityFeePerGas}
+		}, 3},
 	} {
 		b := d.batch(2)
 		test.change(b)
@@ -227,7 +232,9 @@ func TestAnswers(t *testing.T) {
 	var files [][]byte
 	for name, change := range forms {
 		d := newDevice(t)
-		b := d.batch(3)
+		b := d.batch(2) // and the cancel
+		top := batch.Bump(b.Items[0].Rungs[1])
+		b.Items[0].Cancel = &batch.Cancel{Gas: 25_000, MaxFeePerGas: top.MaxFeePerGas, MaxPriorityFeePerGas: top.MaxPriorityFeePerGas}
 		a, err := NewAnswers(b)
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -35,26 +36,33 @@ type machine struct {
 }
 
 // record is what the signing station remembers: it signs one payload for a
-// nonce, and one nonce for a withdrawal.
+// nonce, and one nonce for a withdrawal. A cancel takes the place of what was
+// signed last, or of what was never signed.
 type record struct {
-	payload map[uint64]string
-	nonce   map[string]uint64
+	payloads map[uint64][]string // in the order of their signatures
+	nonce    map[string]uint64
 }
 
 func (r record) allows(b *batch.Batch) bool {
 	payload := func(it *batch.Item) string { return fmt.Sprintf("%s %s %x", it.To, it.Value, it.Data) }
 	for i := range b.Items {
 		it := &b.Items[i]
-		if p, ok := r.payload[it.Nonce]; ok && p != payload(it) {
+		signed := r.payloads[it.Nonce]
+		if len(signed) > 0 && it.Intent.Kind != wallet.IntentCancel && !slices.Contains(signed, payload(it)) {
 			return false
 		}
-		if n, ok := r.nonce[it.Intent.ID]; ok && n != it.Nonce {
+		if n, ok := r.nonce[it.Intent.ID]; ok && n != it.Nonce && it.Intent.Kind == wallet.IntentWithdrawal {
 			return false
 		}
 	}
 	for i := range b.Items {
 		it := &b.Items[i]
-		r.payload[it.Nonce], r.nonce[it.Intent.ID] = payload(it), it.Nonce
+		if p := payload(it); !slices.Contains(r.payloads[it.Nonce], p) {
+			r.payloads[it.Nonce] = append(r.payloads[it.Nonce], p)
+		}
+		if it.Intent.Kind == wallet.IntentWithdrawal {
+			r.nonce[it.Intent.ID] = it.Nonce
+		}
 	}
 	return true
 }
@@ -96,6 +104,12 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		},
 		"reject": func(t *rapid.T) {
 			m.decide(t, func(id string) error { _, err := m.s.Reject(m.ctx, []string{id}, "no"); return err })
+		},
+		"cancel": func(t *rapid.T) {
+			m.decide(t, func(id string) error { _, err := m.s.Cancel(m.ctx, []string{id}); return err })
+		},
+		"bump": func(t *rapid.T) {
+			m.decide(t, func(id string) error { _, err := m.s.Bump(m.ctx, []string{id}); return err })
 		},
 		"build":     m.doBuild,
 		"discard":   m.doDiscard,
@@ -289,7 +303,8 @@ func (m *machine) doConfirm(t *rapid.T) {
 func (m *machine) doLeak(t *rapid.T) {
 	s := m.pickSigned(t)
 	i := rapid.IntRange(0, len(s.Transactions)-1).Draw(t, "item")
-	_ = m.client.SendRawTransaction(m.ctx, s.Transactions[i][0].Raw) // the node may refuse it
+	n := rapid.IntRange(0, len(s.Transactions[i])-1).Draw(t, "signature")
+	_ = m.client.SendRawTransaction(m.ctx, s.Transactions[i][n].Raw) // the node may refuse it
 }
 
 // doAlter has the key pay exactly what an item says, with other fees.
@@ -340,8 +355,12 @@ func (m *machine) doResolve(t *rapid.T) {
 func (m *machine) neverTwice() {
 	m.db.after = crashNever
 	for _, r := range m.requests {
-		if got := m.got(r.Asset, r.To); got.Cmp(r.Amount) > 0 {
+		got := m.got(r.Asset, r.To)
+		if got.Cmp(r.Amount) > 0 {
 			m.Fatalf("withdrawal %s of %s was paid %s", r.ID, r.Amount, got)
+		}
+		if v, err := m.s.Show(m.ctx, r.ID); err == nil && v.Status == wallet.WithdrawalCanceled && !got.IsZero() && !m.restored {
+			m.Fatalf("withdrawal %s is canceled (%s), and was paid %s", r.ID, v.Reason, got)
 		}
 	}
 }
@@ -418,7 +437,7 @@ func TestPaidOnceWhateverHappens(t *testing.T) {
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
-		m := &machine{world: n.newWorld(rt, dir), run: run, record: record{map[uint64]string{}, map[string]uint64{}}}
+		m := &machine{world: n.newWorld(rt, dir), run: run, record: record{map[uint64][]string{}, map[string]uint64{}}}
 		if rapid.IntRange(0, 2).Draw(rt, "store may be lost") == 0 {
 			m.backUp()
 		}

@@ -161,6 +161,8 @@ func withdrawals(t *testing.T) *batch.Batch {
 		it.Path = wallet.Path{Role: wallet.PayoutRole}
 		it.From, it.Nonce, it.Rungs = addressAt(t, it.Path.Role, 0), uint64(7+n), ladder(2)
 	}
+	above := batch.Bump(b.Rungs[1])
+	b.Cancel = &batch.Cancel{Gas: batch.MinGas, MaxFeePerGas: above.MaxFeePerGas, MaxPriorityFeePerGas: above.MaxPriorityFeePerGas}
 	return newBatch(t, "5b1f0c9e7d3a42869e0c4417ab52d6f8", batch.Withdrawals, a, b)
 }
 
@@ -263,8 +265,8 @@ func TestSignedBatch(t *testing.T) {
 			checked++
 		}
 	}
-	if checked != 4 {
-		t.Errorf("%d signatures, want those of two items with two rungs", checked)
+	if checked != 5 {
+		t.Errorf("%d signatures, want those of two items with two rungs, and of a cancel", checked)
 	}
 }
 

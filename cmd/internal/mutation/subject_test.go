@@ -134,11 +134,18 @@ func fullBatch(t testing.TB) *batch.Batch {
 	b.RecordHead = strings.Repeat("5a", 32)
 	b.Items[0].RequestedBy = []wallet.Requester{{Requester: people[0], Signature: signature(1)}, {Requester: people[1], Signature: signature(2)}}
 	b.Items[1].Replaces = wallet.IntentName{Kind: wallet.IntentWithdrawal, ID: "w-0999"}
+	b.Items[1].Cancel = withCancel(b.Items[1].Rungs)
 	b.Approvals = []batch.Approval{{Approver: people[1], Signature: signature(3)}, {Approver: people[0], Signature: signature(4)}}
 	if err := b.Check(); err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// withCancel is a cancel that outbids a ladder.
+func withCancel(rungs []wallet.Fee) *batch.Cancel {
+	fee := batch.Bump(rungs[len(rungs)-1])
+	return &batch.Cancel{Gas: batch.MinGas, MaxFeePerGas: fee.MaxFeePerGas, MaxPriorityFeePerGas: fee.MaxPriorityFeePerGas}
 }
 
 // signed signs a batch with the page's keys.
@@ -156,7 +163,7 @@ func signed(t testing.TB, b *batch.Batch) *batch.Signed {
 	for i := range b.Items {
 		it := &b.Items[i]
 		var rungs []wallet.SignedRung
-		for rung := range it.Rungs {
+		for rung := range it.Signatures() {
 			tx := it.Transaction(b.ChainID, rung)
 			signer := types.LatestSignerForChainID(tx.ChainId())
 			sig, err := v.Own().SignHash(it.Path, it.From, signer.Hash(tx))
@@ -250,7 +257,7 @@ func batchMeans(b *batch.Batch) (string, error) {
 	all := digest + dump(b.Approvals)
 	for i := range b.Items {
 		it := &b.Items[i]
-		for rung := range it.Rungs {
+		for rung := range it.Signatures() {
 			tx := it.Transaction(b.ChainID, rung)
 			all += fmt.Sprintf(" %s:%s", it.From, types.LatestSignerForChainID(tx.ChainId()).Hash(tx))
 		}

@@ -118,6 +118,31 @@ func TestReplacements(t *testing.T) {
 	}
 }
 
+// A cancel that is signed together with an item is told wherever the item is.
+func TestCancelWithAnItem(t *testing.T) {
+	b := withdrawals(2)
+	b.Items[1].Cancel = &batch.Cancel{Gas: 21_000, MaxFeePerGas: wallet.NewAmount(44_500_000_000), MaxPriorityFeePerGas: wallet.NewAmount(1_200_000_000)}
+	if err := b.Check(); err != nil {
+		t.Fatal(err)
+	}
+	r := online(t, b)
+	r.Rows[1].Hashes = []common.Hash{{1}, {2}}
+	want := "signed with it: sends 0 to itself at nonce 1, at most 44.5 gwei per gas, of it 1.2 for priority, 21000 gas"
+	if got := text(r); strings.Count(got, want) != 1 || !strings.Contains(got, r.Rows[1].Hashes[1].Hex()) {
+		t.Errorf("the text lacks %q or its hash:\n%s", want, got)
+	}
+	found := false
+	for _, f := range Item(r, 1) {
+		found = found || f.Label == "cancel" && f.Value == want
+	}
+	if !found {
+		t.Errorf("the page of the item lacks it: %+v", Item(r, 1))
+	}
+	if d := DocumentOf(r); d.Items[0].Cancel != nil || d.Items[1].Cancel == nil || d.Items[1].Cancel.Gas != 21_000 {
+		t.Errorf("the document has %+v and %+v", d.Items[0].Cancel, d.Items[1].Cancel)
+	}
+}
+
 // A batch of nothing but refusals is told in a bounded space as a whole, and each
 // refusal at its item.
 func TestManyRefusals(t *testing.T) {
