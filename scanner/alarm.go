@@ -79,6 +79,47 @@ func (s *Scanner) stands(ctx context.Context, sum *Summary, err error) error {
 	return wallet.WithHint(e, "%s", e.Hint())
 }
 
+// watchFunds has the alarm about low funds stand or end.
+func (s *Scanner) watchFunds(ctx context.Context, sum *Summary) error {
+	var (
+		low, have wallet.Alarm
+		is, stood bool
+	)
+	look := func(tx store.Tx) (err error) {
+		var found *wallet.Alarm
+		if s.o.Funds != nil {
+			if found, err = s.o.Funds(tx); err != nil {
+				return err
+			}
+		}
+		if is = found != nil; is {
+			low = *found
+		}
+		have, stood, err = store.Alarm(tx, s.id, wallet.AlarmLow)
+		return err
+	}
+	if err := s.db.View(ctx, look); err != nil || !is && !stood || is && stood && told(have, low, s.o.Now()) {
+		return err
+	}
+	ended := false
+	if err := s.db.Update(ctx, func(tx store.Tx) error {
+		err := look(tx)
+		if ended = !is && stood; err != nil || !is && !stood {
+			return err
+		}
+		if is {
+			return s.raise(tx, low)
+		}
+		return store.ClearAlarm(tx, s.id, wallet.AlarmLow)
+	}); err != nil {
+		return err
+	}
+	if ended {
+		sum.Cleared = append(sum.Cleared, have)
+	}
+	return nil
+}
+
 // withhold takes away the tags that stand too far below the head, so that
 // nothing is credited or final by them, and says why; nil if none does. Where a
 // tag stands at no block yet, or at the genesis block, time counts from the

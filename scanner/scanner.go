@@ -63,6 +63,9 @@ type Options struct {
 	// MaxUnproven bounds how much coin that could not be proven is kept in
 	// quarantine, by block and address; 0 is 250,000.
 	MaxUnproven int
+	// Funds, if set, says at the end of a pass whether too little lies on the
+	// addresses that pay, and what: that is the alarm of wallet.AlarmLow.
+	Funds func(tx store.Tx) (*wallet.Alarm, error)
 }
 
 // Phase is what a pass is at, in words to put before a count.
@@ -230,6 +233,9 @@ func (s *Scanner) Pass(ctx context.Context) (Summary, error) {
 	sum, err := s.passes(ctx)
 	if err = s.changed(ctx, err); ctx.Err() != nil {
 		return sum, err
+	}
+	if err == nil {
+		err = s.watchFunds(ctx, &sum)
 	}
 	return sum, s.stands(ctx, &sum, err)
 }

@@ -26,6 +26,9 @@ const (
 	// AlarmMissed: reading blocks a second time, or comparing balances, found
 	// what the first reading had not. It ends when they were read once more and nothing was found.
 	AlarmMissed AlarmCode = "missed"
+	// AlarmLow: less lies on addresses that pay than the operator wants there. It
+	// ends when there is enough again.
+	AlarmLow AlarmCode = "funds-low"
 )
 
 // Alarm is something about a chain that a person should look at. It is stored

@@ -182,7 +182,7 @@ func (g *glance) readHolders(tx store.Tx) error {
 		}
 		g.assets[id] = asset
 	}
-	for _, role := range []wallet.Role{wallet.PayoutRole, wallet.GasRole} {
+	for _, role := range []wallet.Role{wallet.PayoutRole, wallet.GasRole, wallet.FloatRole} {
 		a, ok, err := store.AddressAt(tx, role, 0)
 		if err != nil {
 			return err

@@ -97,7 +97,7 @@ func (g *glance) judgeFunds(marks Marks) {
 		return price.Mul(markCount * (tokenGas + coinGas))
 	}
 	fees := price.Mul((g.payments-g.tokenPays)*coinGas + g.tokenPays*tokenGas)
-	for _, role := range []wallet.Role{wallet.PayoutRole, wallet.GasRole} {
+	for _, role := range []wallet.Role{wallet.PayoutRole, wallet.GasRole, wallet.FloatRole} {
 		a, ok := g.holders[role]
 		if !ok {
 			continue
@@ -107,6 +107,7 @@ func (g *glance) judgeFunds(marks Marks) {
 			switch {
 			case role == wallet.GasRole && id != coin:
 				continue
+			case role == wallet.FloatRole: // needs what its marks say, which is an alarm of its own
 			case role == wallet.GasRole:
 				f.Needed = mark(marks.Gas)
 			case id == coin:

@@ -6,7 +6,6 @@ import (
 	"sort"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/params"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
@@ -223,7 +222,7 @@ func (p *Planner) choose(s Source) (chosen []move) {
 			continue
 		}
 		amount := h.Certain()
-		gas, problem := GasLimit(h.Estimate, MaxTokenGas)
+		gas, problem := outgoing.GasLimit(h.Estimate, MaxTokenGas)
 		min, hasMin := p.minimum(h.Asset)
 		switch {
 		case h.Problem != "":
@@ -245,7 +244,7 @@ func (p *Planner) choose(s Source) (chosen []move) {
 // coinMove says with which gas limit the coin of a source can be moved, beside
 // tokens whose gas may need so much, or why not.
 func (p *Planner) coinMove(s Source, coin, needs wallet.Amount) (gas uint64, problem string) {
-	gas, problem = GasLimit(s.Coin.Estimate, MaxCoinGas)
+	gas, problem = outgoing.GasLimit(s.Coin.Estimate, MaxCoinGas)
 	switch {
 	case s.Coin.Problem != "":
 		return 0, s.Coin.Problem
@@ -290,7 +289,7 @@ func (p *Planner) cannotTopUp(amount wallet.Amount, estimate uint64) string {
 	if p.gas.Problem != "" {
 		return "needs a top-up: " + p.gas.Problem
 	}
-	gas, problem := GasLimit(estimate, MaxCoinGas)
+	gas, problem := outgoing.GasLimit(estimate, MaxCoinGas)
 	if problem != "" {
 		return "needs a top-up: " + problem
 	}
@@ -302,7 +301,7 @@ func (p *Planner) cannotTopUp(amount wallet.Amount, estimate uint64) string {
 
 // topUp adds a top-up that cannotTopUp had no objection to.
 func (p *Planner) topUp(to wallet.Address, amount wallet.Amount, estimate uint64) {
-	gas, _ := GasLimit(estimate, MaxCoinGas)
+	gas, _ := outgoing.GasLimit(estimate, MaxCoinGas)
 	item := p.item(p.gas.Address, p.gas.Nonce, wallet.Intent{
 		Kind: wallet.IntentTopUp, Asset: wallet.Coin(p.terms.ChainID), Recipient: to.Address, Amount: amount,
 	}, gas)
@@ -480,20 +479,6 @@ func again(o wallet.Outgoing, rungs []wallet.Fee, requires int) batch.Item {
 		To: o.Payload.To, Value: o.Payload.Value, Data: o.Payload.Data, Gas: o.Payload.Gas,
 		Rungs: rungs, Intent: o.Intent, Requires: requires,
 	}
-}
-
-// GasLimit is the gas limit for a transaction that a node estimates at so much,
-// or why there is none. A plain transfer of the coin is exact: it costs what it
-// costs, and every unit more would only be dust. Everything else gets half as
-// much again, since the state it meets may have changed by then.
-func GasLimit(estimate, limit uint64) (gas uint64, problem string) {
-	if estimate == params.TxGas {
-		return params.TxGas, ""
-	}
-	if gas = estimate + estimate/2; gas > limit || gas < estimate {
-		return 0, fmt.Sprintf("needs %d gas, and the limit is %d", gas, limit)
-	}
-	return gas, ""
 }
 
 // shortOnChain says why nothing of what the ledger has can be moved.

@@ -32,7 +32,7 @@ type listed struct {
 var rows = [][]string{
 	{"wallet"},
 	{"wallet/store", "wallet/chain", "wallet/batch", "wallet/hd", "wallet/ur", "wallet/erc4527", "wallet/multipay", "wallet/outgoing", "wallet/secretfile", "wallet/csvfile"},
-	{"scanner", "signer", "notifier", "wallet/payout", "wallet/sweep", "wallet/book", "wallet/reconcile"},
+	{"scanner", "signer", "notifier", "wallet/payout", "wallet/sweep", "wallet/book", "wallet/reconcile", "wallet/rebalance"},
 	{"cmd"},
 }
 

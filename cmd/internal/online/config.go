@@ -50,6 +50,17 @@ type ChainConfig struct {
 	Window      *uint32 `toml:"window,omitempty"`
 	ClimbAfter  string  `toml:"climb_after,omitempty"`
 	ClimbBlocks *uint32 `toml:"climb_blocks,omitempty"`
+	// Rebalance says how much is to lie on the addresses that pay.
+	Rebalance []RebalanceConfig `toml:"rebalance,omitempty"`
+}
+
+// RebalanceConfig are the marks of an asset on each address of a role, in whole
+// units.
+type RebalanceConfig struct {
+	Role  string `toml:"role"`  // payout, gas or float
+	Asset string `toml:"asset"` // symbol or contract
+	Low   string `toml:"low"`
+	High  string `toml:"high"`
 }
 
 const configHead = `# How this home reaches its chains. URLs may hold keys: keep this file to
@@ -136,7 +147,7 @@ func wanted(key toml.Key) string {
 	if len(key) == 0 {
 		return ""
 	}
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[ChainConfig]()) {
+	for _, f := range append(reflect.VisibleFields(reflect.TypeFor[ChainConfig]()), reflect.VisibleFields(reflect.TypeFor[RebalanceConfig]())...) {
 		if name, _, _ := strings.Cut(f.Tag.Get("toml"), ","); name != key[len(key)-1] {
 			continue
 		}
@@ -150,6 +161,9 @@ func wanted(key toml.Key) string {
 		case reflect.Bool:
 			return "true or false, without quotes"
 		case reflect.Slice:
+			if t.Elem().Kind() == reflect.Struct {
+				return "a list of tables: [[chain." + key[len(key)-1] + "]]"
+			}
 			return `a list of texts: ["…", "…"]`
 		case reflect.Uint32:
 			return "a whole number from 0 to 4294967295, without quotes"

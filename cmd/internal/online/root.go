@@ -48,6 +48,7 @@ has no network.
 		newConfirm(s),
 		newResolve(s),
 		newSweep(s),
+		newRebalance(s),
 		newReconcile(s),
 		newStatus(s),
 		newDoctor(s),

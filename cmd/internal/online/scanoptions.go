@@ -5,6 +5,8 @@ import (
 
 	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/rebalance"
+	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
 // scanOptions are what config.toml says about scanning a chain.
@@ -21,6 +23,13 @@ func (s *Station) scanOptions(id uint64) (o scanner.Options, err error) {
 		if o.BackupBlocks = int(*n); *n == 0 {
 			o.BackupBlocks = -1
 		}
+	}
+	o.Funds = func(tx store.Tx) (*wallet.Alarm, error) {
+		marks, err := cfg.marks(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		return rebalance.Low(tx, id, marks)
 	}
 	return o, nil
 }
