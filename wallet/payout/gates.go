@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,6 +196,8 @@ func (f *gateFacts) recheck(tx store.Tx, id uint64) (err error) {
 	if f.alarms, err = store.Alarms(tx, id); err != nil {
 		return err
 	}
+	// Whether the funds are enough is a gate of its own.
+	f.alarms = slices.DeleteFunc(f.alarms, func(a wallet.Alarm) bool { return a.Code == wallet.AlarmLow })
 	f.doubts, err = outgoing.Doubts(tx, id, f.counts)
 	return err
 }
