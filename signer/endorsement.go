@@ -13,8 +13,8 @@ import (
 // Endorsement is a signature that a batch carries beside its transactions: of
 // one who approves the batch, or of one who asked for a withdrawal in it.
 type Endorsement struct {
-	Item   int            // position of the withdrawal from 0, or -1 for an approval
-	Place  int            // in the list of the batch or item
+	Item   int            // position of the item with the withdrawal from 0, or -1 for an approval
+	Place  int            // in the list of the batch or withdrawal
 	Signer common.Address // whose it is said to be
 	// Wrong says why it is not that signer's over just this batch or withdrawal;
 	// it is nil if it is.
@@ -25,7 +25,9 @@ type Endorsement struct {
 type Endorsements struct {
 	Approvals []Endorsement
 	Requests  []Endorsement
-	items     int
+
+	withdrawals []batch.Withdrawal
+	of          []int // of each of Requests, the position of its withdrawal
 }
 
 // An Endorser is an endorsement as a policy sees it.
@@ -40,21 +42,22 @@ type Endorser struct {
 // all processors. It is pure. Whose endorsement counts is for the policy to say:
 // this package vouches that it is theirs.
 func Endorse(b *batch.Batch) (*Endorsements, error) {
-	e := &Endorsements{items: len(b.Items)}
+	e := &Endorsements{withdrawals: b.Withdrawals()}
 	var err error
 	if e.Approvals, err = approvalsOf(b); err != nil {
 		return nil, err
 	}
-	for i := range b.Items {
-		for n, r := range b.Items[i].RequestedBy {
-			e.Requests = append(e.Requests, Endorsement{i, n, r.Requester, nil})
+	for i, w := range e.withdrawals {
+		for n, r := range w.RequestedBy {
+			e.Requests = append(e.Requests, Endorsement{w.Item, n, r.Requester, nil})
+			e.of = append(e.of, i)
 		}
 	}
 	err = parallel(len(e.Requests), func(n int) error {
 		r := &e.Requests[n]
-		it := &b.Items[r.Item]
-		in := it.Intent
-		r.Wrong = batch.CheckRequester(it.RequestedBy[r.Place], in.ID, in.Asset, in.Amount, in.Recipient)
+		w := &e.withdrawals[e.of[n]]
+		in := &w.Intent
+		r.Wrong = batch.CheckRequester(w.RequestedBy[r.Place], in.ID, in.Asset, in.Amount, in.Recipient)
 		return nil
 	})
 	return e, err
@@ -114,18 +117,18 @@ func (e *Endorsements) Approvers() []common.Address {
 	return list
 }
 
-// Requesters are, per item, those who asked for it, each once; nil if nobody
+// Requesters are, per withdrawal, those who asked for it, each once; nil if nobody
 // asked for any.
 func (e *Endorsements) Requesters() [][]common.Address {
 	var list [][]common.Address
-	for _, r := range e.Requests {
+	for n, r := range e.Requests {
 		if r.Wrong != nil {
 			continue
 		}
 		if list == nil {
-			list = make([][]common.Address, e.items)
+			list = make([][]common.Address, len(e.withdrawals))
 		}
-		list[r.Item] = append(list[r.Item], r.Signer)
+		list[e.of[n]] = append(list[e.of[n]], r.Signer)
 	}
 	return list
 }
@@ -135,10 +138,10 @@ func (e *Endorsements) Requesters() [][]common.Address {
 // was changed since, whether or not the policy asks for signatures. An approval
 // that does not hold refuses nothing: it does not count.
 func (e *Endorsements) refusals() (list []Refusal) {
-	for _, r := range e.Requests {
+	for n, r := range e.Requests {
 		if r.Wrong != nil {
 			list = append(list, Refusal{
-				Rule: RuleRequester, Item: r.Item, Field: fmt.Sprintf("/items/%d/requested_by/%d", r.Item, r.Place), Value: r.Signer.Hex(),
+				Rule: RuleRequester, Item: r.Item, Field: e.withdrawals[e.of[n]].Field(fmt.Sprintf("requested_by/%d", r.Place)), Value: r.Signer.Hex(),
 				Why:  fmt.Sprintf("has not signed this withdrawal: %s", r.Wrong),
 				Hint: "somebody changed the withdrawal after it was asked for: find out where, and ask the requester what they signed",
 			})

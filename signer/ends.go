@@ -174,6 +174,9 @@ func endsKeys(b *batch.Batch) [][]byte {
 		add(b.Items[i].From)
 		add(b.Items[i].Intent.Recipient)
 	}
+	for _, w := range b.Withdrawals() {
+		add(w.Intent.Recipient)
+	}
 	slices.SortFunc(keys, bytes.Compare)
 	return keys
 }

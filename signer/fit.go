@@ -63,7 +63,7 @@ func (s *Service) Fit(ctx context.Context, b *batch.Batch, vault hd.Fingerprint)
 func partOf(b *batch.Batch, known policy.Context, items []int) (*batch.Batch, policy.Context) {
 	part := *b
 	part.Items, part.Assets = make([]batch.Item, len(items)), nil
-	repeated, requesters := make([]bool, len(items)), make([][]common.Address, len(items))
+	repeated, kept := make([]bool, len(items)), make(map[int]bool, len(items))
 	used := map[wallet.AssetID]bool{wallet.Coin(b.ChainID): true}
 	for n, i := range items {
 		part.Items[n] = b.Items[i]
@@ -71,8 +71,14 @@ func partOf(b *batch.Batch, known policy.Context, items []int) (*batch.Batch, po
 		if i < len(known.Repeated) {
 			repeated[n] = known.Repeated[i]
 		}
-		if i < len(known.Requesters) {
-			requesters[n] = known.Requesters[i]
+		kept[i] = true
+	}
+	var requesters [][]common.Address
+	if known.Requesters != nil {
+		for n, w := range b.Withdrawals() {
+			if kept[w.Item] {
+				requesters = append(requesters, known.Requesters[n])
+			}
 		}
 	}
 	for _, a := range b.Assets {

@@ -86,6 +86,9 @@ func appendPayload(w []byte, chain uint64, it *batch.Item, intent [32]byte) []by
 	w = append(w, it.To[:]...)
 	w = appendText(w, string(it.Value.Big().Bytes()))
 	w = appendText(w, string(it.Data))
+	for _, p := range it.Payments { // to whom and how much, the data says
+		w = appendText(w, p.ID)
+	}
 	return append(w, intent[:]...)
 }
 

@@ -25,6 +25,9 @@ type plan struct {
 	b      *batch.Batch
 	digest string
 	items  []planned // in the order of the batch
+	// The withdrawals that the items pay, and the hashes of their intents.
+	withdrawals []batch.Withdrawal
+	intents     [][32]byte
 	// The positions of all items by sender and nonce, and of withdrawals by id.
 	bySlot, byID []int
 	ends         [][]byte // keys; see endsKeys
@@ -32,7 +35,7 @@ type plan struct {
 
 // planned is what the record must know of an item.
 type planned struct {
-	intent, payload [32]byte // hashes
+	payload [32]byte // hash
 }
 
 // newPlan hashes what can be hashed before the record is open.
@@ -41,35 +44,43 @@ func newPlan(b *batch.Batch) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{b: b, digest: digest, items: make([]planned, len(b.Items)), ends: endsKeys(b), bySlot: make([]int, len(b.Items))}
+	p := &plan{
+		b: b, digest: digest, items: make([]planned, len(b.Items)), withdrawals: b.Withdrawals(),
+		ends: endsKeys(b), bySlot: make([]int, len(b.Items)),
+	}
 	buf := make([]byte, 0, 512)
 	for i := range b.Items {
 		it := &b.Items[i]
 		buf = appendIntent(buf[:0], &it.Intent)
-		p.items[i].intent = sha256.Sum256(buf)
-		buf = appendPayload(buf[:0], b.ChainID, it, p.items[i].intent)
+		buf = appendPayload(buf[:0], b.ChainID, it, sha256.Sum256(buf))
 		p.items[i].payload = sha256.Sum256(buf)
 		p.bySlot[i] = i
-		if it.Intent.Kind == wallet.IntentWithdrawal {
-			p.byID = append(p.byID, i)
-		}
+	}
+	p.intents, p.byID = make([][32]byte, len(p.withdrawals)), make([]int, len(p.withdrawals))
+	for i := range p.withdrawals {
+		buf = appendIntent(buf[:0], &p.withdrawals[i].Intent)
+		p.intents[i], p.byID[i] = sha256.Sum256(buf), i
 	}
 	slices.SortFunc(p.bySlot, func(x, y int) int {
 		return cmp.Or(b.Items[x].From.Cmp(b.Items[y].From), cmp.Compare(b.Items[x].Nonce, b.Items[y].Nonce))
 	})
-	slices.SortFunc(p.byID, func(x, y int) int { return strings.Compare(b.Items[x].Intent.ID, b.Items[y].Intent.ID) })
+	slices.SortFunc(p.byID, func(x, y int) int { return strings.Compare(p.withdrawals[x].Intent.ID, p.withdrawals[y].Intent.ID) })
 	return p, nil
 }
 
 // A finding is what the record knows of an item.
 type finding struct {
 	signed bool // this very payload was signed
-	paid   bool // this withdrawal was signed at this slot
 	// last is the intent that was signed last at the slot; zero if none was.
 	last wallet.IntentName
 	// replaced says that the intent which the item says to replace was signed
 	// at the slot.
 	replaced bool
+}
+
+// A history is what the record knows of a withdrawal.
+type history struct {
+	paid bool // it was signed at this slot
 	// others are other slots at which the withdrawal was signed.
 	others []wallet.Slot
 	// changed says that the withdrawal was signed with other content.
@@ -78,7 +89,8 @@ type finding struct {
 
 // memory is what the record knows of a batch.
 type memory struct {
-	items []finding // in the order of the batch
+	items       []finding // in the order of the batch
+	withdrawals []history // in that of plan.withdrawals
 	// began is the nonce below which nothing new is signed of a sender: that
 	// with which the record begins of it, or a later one that was accepted
 	// where the record was behind. It is missing for senders that the record
@@ -95,7 +107,7 @@ type memory struct {
 // lookUp finds what the record knows of a batch. vault is whose batches may be
 // in the record beside its own.
 func (p *plan) lookUp(tx store.Tx, vault []hd.Fingerprint) (m memory, err error) {
-	m = memory{items: make([]finding, len(p.items)), began: map[common.Address]uint64{}, ends: make([]bool, len(p.ends))}
+	m = memory{items: make([]finding, len(p.items)), withdrawals: make([]history, len(p.withdrawals)), began: map[common.Address]uint64{}, ends: make([]bool, len(p.ends))}
 	if m.foreign, m.mine, err = foreigner(tx, p.b, vault); err != nil {
 		return m, err
 	}
@@ -161,14 +173,14 @@ func (p *plan) lookUpSlots(tx store.Tx, m *memory) error {
 func (p *plan) lookUpWithdrawals(tx store.Tx, m *memory) error {
 	spans := make([]span, len(p.byID))
 	for n, i := range p.byID {
-		spans[n] = spanOf(withdrawalKey(p.b.Items[i].Intent.ID))
+		spans[n] = spanOf(withdrawalKey(p.withdrawals[i].Intent.ID))
 	}
 	return walk(tx, spans, func(n int, _, v []byte) {
 		i := p.byID[n]
 		intent, slot := readWithdrawalValue(v)
-		f := &m.items[i]
-		f.changed = f.changed || intent != p.items[i].intent
-		if slot == p.slot(i) {
+		f := &m.withdrawals[i]
+		f.changed = f.changed || intent != p.intents[i]
+		if slot == p.slot(p.withdrawals[i].Item) {
 			f.paid = true
 		} else {
 			f.others = append(f.others, slot)
@@ -206,7 +218,7 @@ func (p *plan) judge(m *memory, accepted Risks) verdict {
 	if m.behind {
 		unless(recordRestored, behindRefusal(p.b))
 	}
-	begins := map[common.Address]bool{}
+	begins, next := map[common.Address]bool{}, 0
 	for i := range p.b.Items {
 		it, f := &p.b.Items[i], &m.items[i]
 		slotRefusal := p.judgeSlot(i, f)
@@ -226,11 +238,13 @@ func (p *plan) judge(m *memory, accepted Risks) verdict {
 				unless(recordRestored, unknownSenderRefusal(i, it))
 			}
 		}
-		switch {
-		case f.changed && (slotRefusal == nil || len(f.others) > 0):
-			v.refusals = append(v.refusals, p.withdrawalRefusal(i, f))
-		case len(f.others) > 0 && !f.paid:
-			unless(secondNonce, p.withdrawalRefusal(i, f))
+		for ; next < len(p.withdrawals) && p.withdrawals[next].Item == i; next++ {
+			switch h := &m.withdrawals[next]; {
+			case h.changed && (slotRefusal == nil || len(h.others) > 0):
+				v.refusals = append(v.refusals, p.withdrawalRefusal(next, h))
+			case len(h.others) > 0 && !h.paid:
+				unless(secondNonce, p.withdrawalRefusal(next, h))
+			}
 		}
 	}
 	return v
@@ -277,9 +291,10 @@ func (p *plan) judgeSlot(i int, f *finding) *Refusal {
 	return &refusal
 }
 
-func (p *plan) withdrawalRefusal(i int, f *finding) Refusal {
-	it := &p.b.Items[i]
-	r := Refusal{Rule: RuleWithdrawal, Item: i, Field: fmt.Sprintf("/items/%d/intent/id", i), Value: fmt.Sprintf("%q", it.Intent.ID)}
+func (p *plan) withdrawalRefusal(i int, f *history) Refusal {
+	w := &p.withdrawals[i]
+	it := &p.b.Items[w.Item]
+	r := Refusal{Rule: RuleWithdrawal, Item: w.Item, Field: w.Field("id"), Value: fmt.Sprintf("%q", w.Intent.ID)}
 	var slots []string
 	for _, s := range f.others {
 		slots = append(slots, fmt.Sprintf("nonce %d of %s on chain %d", s.Nonce, s.Sender, s.ChainID))
@@ -378,8 +393,8 @@ func (p *plan) rows(m *memory, low map[common.Address]uint64, at time.Time, entr
 		add(key(tVault, vault), []byte{})
 	}
 	for _, i := range p.byID {
-		if !m.items[i].paid {
-			add(withdrawalKey(b.Items[i].Intent.ID), withdrawalValue(p.items[i].intent, p.slot(i)))
+		if w := &p.withdrawals[i]; !m.withdrawals[i].paid {
+			add(withdrawalKey(w.Intent.ID), withdrawalValue(p.intents[i], p.slot(w.Item)))
 		}
 	}
 	return rows

@@ -23,7 +23,7 @@ const (
 func (p *plan) payees() []policy.Payee {
 	list := make([]policy.Payee, 0, len(p.byID))
 	for _, i := range p.byID {
-		in := &p.b.Items[i].Intent
+		in := &p.withdrawals[i].Intent
 		list = append(list, policy.Payee{Asset: in.Asset, Recipient: in.Recipient})
 	}
 	slices.SortFunc(list, func(x, y policy.Payee) int {
@@ -81,7 +81,7 @@ func (p *plan) spent(tx store.Tx, now time.Time) (spent map[wallet.AssetID]polic
 func (p *plan) spend(m *memory, now time.Time, add func(key, value []byte)) {
 	assets, payees := map[wallet.AssetID]wallet.Amount{}, map[policy.Payee]wallet.Amount{}
 	for _, i := range p.byID {
-		if in := &p.b.Items[i].Intent; !m.items[i].paid {
+		if in := &p.withdrawals[i].Intent; !m.withdrawals[i].paid {
 			who := policy.Payee{Asset: in.Asset, Recipient: in.Recipient}
 			assets[in.Asset], payees[who] = assets[in.Asset].Add(in.Amount), payees[who].Add(in.Amount)
 		}

@@ -37,9 +37,12 @@ type Report struct {
 
 // ItemReport is what there is to say of an item beside its row.
 type ItemReport struct {
-	Standing Standing // of the recipient
+	Standing Standing // of the recipient; of payments, the least known of theirs
 	Refusals []int    // positions in Report.Refusals
 	Warnings []string // a sentence each, without full stop
+	// Payments are the standings of the recipients of an item that pays many, in
+	// its order.
+	Payments []Standing
 }
 
 // Standing is what a station knows of a recipient before the vault is open.
@@ -48,14 +51,17 @@ type Standing string
 // What is claimed to be ours is derived again when the batch is signed, and not
 // before.
 const (
-	StandingUnknown Standing = "unknown"       // there is no record to ask
-	StandingClaimed Standing = "claimed"       // the batch says that it is ours, with a path
-	StandingSender  Standing = "sender"        // the item's own sender
-	StandingPinned  Standing = "pinned"        // the treasury that the policy pins
-	StandingFloat   Standing = "float"         // the float that the policy pins
-	StandingPaid    Standing = "signed-before" // a withdrawal to it was signed before
-	StandingListed  Standing = "listed"        // the policy names it, and no withdrawal to it was ever signed
-	StandingUnseen  Standing = "never-seen"    // neither the record nor the policy knows it
+	StandingUnknown Standing = "unknown" // there is no record to ask
+	StandingClaimed Standing = "claimed" // the batch says that it is ours, with a path
+	StandingSender  Standing = "sender"  // the item's own sender
+	StandingPinned  Standing = "pinned"  // the treasury that the policy pins
+	StandingFloat   Standing = "float"   // the float that the policy pins
+	// StandingContract is the contract that pays many, whose address follows from
+	// its code, which this program has.
+	StandingContract Standing = "contract"
+	StandingPaid     Standing = "signed-before" // a withdrawal to it was signed before
+	StandingListed   Standing = "listed"        // the policy names it, and no withdrawal to it was ever signed
+	StandingUnseen   Standing = "never-seen"    // neither the record nor the policy knows it
 )
 
 // New reports whether the station never signed for the recipient, and knows.
@@ -72,6 +78,8 @@ func (s Standing) Words() string {
 		return "the treasury that the policy pins"
 	case StandingFloat:
 		return "the float that the policy pins, whose keys are online"
+	case StandingContract:
+		return "the contract that pays many, whose address follows from its code"
 	case StandingPaid:
 		return "this station signed for it before"
 	case StandingListed:

@@ -56,14 +56,11 @@ func (q *Requests) Compare(b *batch.Batch, p *policy.Policy) (left int, err erro
 	}
 	var list []Refusal
 	found := 0
-	for i := range b.Items {
-		in := &b.Items[i].Intent
-		if in.Kind != wallet.IntentWithdrawal {
-			continue
-		}
+	for _, w := range b.Withdrawals() {
+		in := &w.Intent
 		refuse := func(field, value, why string, args ...any) {
 			list = append(list, Refusal{
-				Rule: RuleRequests, Item: i, Field: fmt.Sprintf("/items/%d/intent/%s", i, field), Value: value, Why: fmt.Sprintf(why, args...),
+				Rule: RuleRequests, Item: w.Item, Field: w.Field(field), Value: value, Why: fmt.Sprintf(why, args...),
 				Hint: "nobody asked for this payment in the list: find out where the batch got it before you sign anything",
 			})
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 	"github.com/airlock-wallet/airlock/wallet/hd"
+	"github.com/airlock-wallet/airlock/wallet/multipay"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
@@ -117,10 +118,9 @@ func (r *Report) ask(tx store.Tx, b *batch.Batch, signedFor map[common.Address]b
 	if _, _, r.Record.Signed, err = signedBefore(tx, r.Digest); err != nil {
 		return err
 	}
-	for i := range b.Items {
-		it := &b.Items[i]
-		to := it.Intent.Recipient
-		if _, asked := signedFor[to]; asked || !isForeign(it) {
+	for _, f := range payees(b) {
+		to := f.address
+		if _, asked := signedFor[to]; asked {
 			continue
 		}
 		if signedFor[to], err = IsRecipient(tx, b.ChainID, to); err != nil {
@@ -147,7 +147,37 @@ func (r *Report) ask(tx store.Tx, b *batch.Batch, signedFor map[common.Address]b
 // isForeign reports whether an item pays an address of which nothing says that
 // it is ours.
 func isForeign(it *batch.Item) bool {
-	return it.RecipientPath == "" && it.Intent.Recipient != it.From
+	return it.RecipientPath == "" && it.Intent.Recipient != it.From && it.Intent.Recipient != multipay.Address()
+}
+
+// A payee is an address that a batch pays and of which nothing says that it is
+// ours.
+type payee struct {
+	item, payment int // payment is -1 where the item pays nobody else
+	address       common.Address
+}
+
+// which says in a sentence which payment of the item it is.
+func (f payee) which() string {
+	if f.payment < 0 {
+		return ""
+	}
+	return fmt.Sprintf(" with payment %d", f.payment)
+}
+
+// payees are all of them, in the order of the batch.
+func payees(b *batch.Batch) []payee {
+	list := make([]payee, 0, len(b.Items))
+	for i := range b.Items {
+		it := &b.Items[i]
+		if isForeign(it) {
+			list = append(list, payee{i, -1, it.Intent.Recipient})
+		}
+		for n := range it.Payments {
+			list = append(list, payee{i, n, it.Payments[n].Recipient})
+		}
+	}
+	return list
 }
 
 // findLikes warns of recipients that can be taken for another address: one that
@@ -163,23 +193,18 @@ func (r *Report) findLikes(p *policy.Policy, b *batch.Batch, likes map[common.Ad
 			near.add(it.Intent.Recipient, fmt.Sprintf("is said to be ours at %s", it.RecipientPath))
 		}
 	}
-	for i := range b.Items {
-		if it := &b.Items[i]; isForeign(it) {
-			near.add(it.Intent.Recipient, fmt.Sprintf("item %d pays", i))
-		}
+	all := payees(b)
+	for _, f := range all {
+		near.add(f.address, fmt.Sprintf("item %d pays%s", f.item, f.which()))
 	}
 	var list []batch.Remark
-	for i := range b.Items {
-		it := &b.Items[i]
-		if !isForeign(it) {
-			continue
-		}
-		like, ok := likes[it.Intent.Recipient]
+	for _, f := range all {
+		like, ok := likes[f.address]
 		if !ok {
-			like, ok = near.of(it.Intent.Recipient)
+			like, ok = near.of(f.address)
 		}
 		if ok {
-			list = append(list, batch.Remark{Item: i, Text: lookalike(it.Intent.Recipient, like)})
+			list = append(list, batch.Remark{Item: f.item, Text: lookalike(f.address, like)})
 		}
 	}
 	switch n := len(list); n {
@@ -218,35 +243,50 @@ func (r *Report) place(p *policy.Policy, b *batch.Batch, signedFor map[common.Ad
 		treasury, float, listed = chain.Treasury, chain.Float, chain.Recipients
 	}
 	counted := map[common.Address]bool{}
-	for i := range b.Items {
-		it := &b.Items[i]
-		to := it.Intent.Recipient
-		standing := StandingUnknown
+	standingOf := func(it *batch.Item, to common.Address) Standing {
 		switch {
 		case it.RecipientPath != "":
-			standing = StandingClaimed
+			return StandingClaimed
 		case to == it.From:
-			standing = StandingSender
-		case it.Intent.Kind != wallet.IntentWithdrawal && to == treasury:
-			standing = StandingPinned
+			return StandingSender
+		case to == multipay.Address():
+			return StandingContract
+		case len(it.Payments) == 0 && it.Intent.Kind != wallet.IntentWithdrawal && to == treasury:
+			return StandingPinned
 		case it.Intent.Kind == wallet.IntentRebalance && it.Path.Role == wallet.TreasuryRole && to == float:
-			standing = StandingFloat
+			return StandingFloat
 		case signedFor[to]:
-			standing = StandingPaid
+			return StandingPaid
 		case r.Record == nil:
+			return StandingUnknown
 		case listed[to] || to == treasury:
-			standing = StandingListed
-		default:
-			standing = StandingUnseen
+			return StandingListed
 		}
-		r.Items[i].Standing = standing
+		return StandingUnseen
+	}
+	count := func(standing Standing, to common.Address) {
 		if !standing.New() || counted[to] {
-			continue
+			return
 		}
 		counted[to] = true
 		r.New++
 		if standing == StandingUnseen {
 			r.Unseen++
+		}
+	}
+	for i := range b.Items {
+		it := &b.Items[i]
+		item := &r.Items[i]
+		item.Standing = standingOf(it, it.Intent.Recipient)
+		count(item.Standing, it.Intent.Recipient)
+		for _, p := range it.Payments {
+			standing := standingOf(it, p.Recipient)
+			count(standing, p.Recipient)
+			item.Payments = append(item.Payments, standing)
+			if standing == StandingUnknown || standing == StandingUnseen || standing == StandingListed && item.Standing != StandingUnseen ||
+				standing == StandingPaid && item.Standing == StandingContract {
+				item.Standing = standing
+			}
 		}
 	}
 }

@@ -23,6 +23,12 @@ const (
 	// nothing: both send 0 from an address to itself.
 	IntentCancel IntentKind = "cancel"
 	IntentNoOp   IntentKind = "no-op"
+	// Payments pay many withdrawals through the contract of package multipay. An
+	// allowance lets it move so much of a token of the sender's, a deploy puts it
+	// on the chain.
+	IntentPayments  IntentKind = "payments"
+	IntentAllowance IntentKind = "allowance"
+	IntentDeploy    IntentKind = "deploy"
 )
 
 // IntentName names an intent; it is unique in a home.

@@ -30,8 +30,8 @@ type Context struct {
 	Since map[common.Address]time.Time
 	// Approvers are those whose approvals of the batch were verified, each once.
 	Approvers []common.Address
-	// Requesters are, per item, those whose signatures of the withdrawal were
-	// verified, each once. nil says that none were.
+	// Requesters are, per withdrawal in the order of [batch.Batch.Withdrawals], those
+	// whose signatures of it were verified, each once. nil says that none were.
 	Requesters [][]common.Address
 }
 
@@ -72,8 +72,13 @@ func (p *Policy) Evaluate(b *batch.Batch, ctx Context) []Violation {
 		return v.list
 	}
 	v.checkAssets()
-	for i := range b.Items {
+	for i, withdrawals := 0, b.Withdrawals(); i < len(b.Items); i++ {
 		v.checkItem(i, chain)
+		for len(withdrawals) > 0 && withdrawals[0].Item == i {
+			v.checkWithdrawal(&withdrawals[0], chain)
+			withdrawals = withdrawals[1:]
+			v.withdrawal++
+		}
 	}
 	if limit, fee := chain.MaxFeePerBatch, b.WorstFee(); limit != nil && fee.Cmp(*limit) > 0 {
 		v.add("max_fee_per_batch", -1, "/items", fee.Decimal(coinDecimals), "is the worst-case fee of the batch, above %s", limit.Decimal(coinDecimals))
@@ -88,6 +93,8 @@ type violations struct {
 	b    *batch.Batch
 	ctx  Context
 	list []Violation
+
+	withdrawal int // position of the one that is looked at
 }
 
 func (v *violations) add(rule string, item int, field string, value any, limit string, args ...any) {
@@ -158,8 +165,10 @@ func (v *violations) checkItem(i int, chain Chain) {
 	v.checkDestination(i, chain)
 	v.checkItemFees(i, chain)
 	switch kind {
-	case wallet.IntentWithdrawal:
-		v.checkWithdrawal(i, chain)
+	case wallet.IntentPayments:
+		if it.Intent.Asset.IsCoin() && !chain.CoinPayments {
+			v.addItem("coin_payments", i, "intent/asset", it.Intent.Asset, "is the coin, which the policy does not let the contract pay")
+		}
 	case wallet.IntentSweep, wallet.IntentRebalance:
 		v.checkOwn(i, chain)
 	}
@@ -190,6 +199,11 @@ func (v *violations) checkDestination(i int, chain Chain) {
 	if it.To != it.Intent.Recipient && v.p.Blocked[it.To] {
 		v.addItem("blocked", i, "to", it.To, "is blocked")
 	}
+	switch it.Intent.Kind {
+	case wallet.IntentPayments, wallet.IntentAllowance, wallet.IntentDeploy:
+		v.checkContract(i, chain)
+		return
+	}
 	if len(it.Data) == 0 {
 		return
 	}
@@ -200,6 +214,16 @@ func (v *violations) checkDestination(i int, chain Chain) {
 	}
 	if _, ok := v.p.Assets[wallet.Token(v.b.ChainID, it.To)]; !ok && !v.p.Open && !chain.calls(it.To, TransferMethod) {
 		v.addItem("contract", i, "to", it.To, "is neither the token of an [[asset]] nor a [[contract]] whose %s the policy allows", TransferMethod)
+	}
+}
+
+// checkContract looks at what is done with the contract that pays many. Check let
+// nothing pass but calls of it, or of a token to allow it something; whom it pays
+// is looked at like all others that are paid.
+func (v *violations) checkContract(i int, chain Chain) {
+	asset := v.b.Items[i].Intent.Asset
+	if _, ok := v.p.Assets[asset]; !ok && !asset.IsCoin() && !v.p.Open && !chain.calls(asset.Contract, TransferMethod) {
+		v.addItem("contract", i, "intent/asset", asset, "is neither the token of an [[asset]] nor a [[contract]] whose %s the policy allows", TransferMethod)
 	}
 }
 
@@ -223,25 +247,30 @@ func (v *violations) checkItemFees(i int, chain Chain) {
 	}
 }
 
-func (v *violations) checkWithdrawal(i int, chain Chain) {
-	in := &v.b.Items[i].Intent
-	v.checkRecipient(i, chain)
-	v.checkRequest(i)
+func (v *violations) checkWithdrawal(w *batch.Withdrawal, chain Chain) {
+	in := &w.Intent
+	if w.Payment >= 0 && v.p.Blocked[in.Recipient] {
+		v.add("blocked", w.Item, w.Field("recipient"), in.Recipient, "is blocked")
+	}
+	v.checkRecipient(w, chain)
+	v.checkRequest(w)
 	limits, ok := v.p.Assets[in.Asset]
 	if !ok {
 		if !v.p.Open {
-			v.addItem("asset", i, "intent/asset", in.Asset, "is not among the policy's assets")
+			v.add("asset", w.Item, w.Field("asset"), in.Asset, "is not among the policy's assets")
 		}
 		return
 	}
 	if limit := limits.MaxPerTransaction; limit != nil && in.Amount.Cmp(*limit) > 0 {
-		v.addItem("max_per_transaction", i, "intent/amount", limits.format(in.Amount), "is above %s", limits.format(*limit))
+		v.add("max_per_transaction", w.Item, w.Field("amount"), limits.format(in.Amount), "is above %s", limits.format(*limit))
 	}
 }
 
-func (v *violations) checkRecipient(i int, chain Chain) {
-	to := v.b.Items[i].Intent.Recipient
-	refuse := func(rule, limit string, args ...any) { v.addItem(rule, i, "intent/recipient", to, limit, args...) }
+func (v *violations) checkRecipient(w *batch.Withdrawal, chain Chain) {
+	to := w.Intent.Recipient
+	refuse := func(rule, limit string, args ...any) {
+		v.add(rule, w.Item, w.Field("recipient"), to, limit, args...)
+	}
 	// What a token's own contract gets is lost, and no allowlist means it.
 	if _, token := v.p.Assets[wallet.Token(v.b.ChainID, to)]; token || chain.calls(to, TransferMethod) {
 		refuse("contract", "is the contract of a token, and what it gets is lost")

@@ -73,6 +73,9 @@ var kindWords = map[wallet.IntentKind]string{
 	wallet.IntentCancel:     "cancels of what was signed",
 	wallet.IntentNoOp:       "no-ops, which only take a nonce",
 	Replacement:             "replacements, which take the place of something else that was signed",
+	wallet.IntentPayments:   "payments of many withdrawals in one transaction, through the contract that pays them",
+	wallet.IntentAllowance:  "allowances for that contract, which moves nothing but for its caller",
+	wallet.IntentDeploy:     "deploys of that contract",
 }
 
 func (p *Policy) explainKinds(out *sentences) {
@@ -158,6 +161,9 @@ func (p *Policy) explainChain(out *sentences, c Chain) {
 		out.add("rebalances from the treasury may go to the float %s, beside the vault's payout and gas addresses.", c.Float)
 	}
 	explainRecipients(out, c)
+	if c.CoinPayments {
+		out.add("many withdrawals of the coin may be paid by one transaction through the contract, which many receivers do not credit.")
+	}
 	for _, k := range c.Contracts {
 		out.add("beside the tokens below, the contract %s may be called with %s.", k.Address, strings.Join(k.Methods, ", "))
 	}

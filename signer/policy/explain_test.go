@@ -55,7 +55,7 @@ var others = map[string]any{
 	"approver[0].name": "Carol", "approver[0].address": stranger.Hex(), "approver[1].name": "Carol", "approver[1].address": stranger.Hex(),
 	"requester[0].name": "shop", "requester[0].address": stranger.Hex(),
 	"chain[0].max_fee_per_gas_gwei": "99", "chain[0].max_fee_per_transaction": "0.016", "chain[0].max_fee_per_batch": "0.03",
-	"chain[0].treasury": stranger.Hex(), "chain[0].float": stranger.Hex(), "chain[0].recipients": []string{stranger.Hex()}, "chain[0].recipients_delay": "23h",
+	"chain[0].treasury": stranger.Hex(), "chain[0].float": stranger.Hex(), "chain[0].recipients": []string{stranger.Hex()}, "chain[0].recipients_delay": "23h", "chain[0].coin_payments": false,
 	"contract[0].chain": uint64(10), "contract[0].address": stranger.Hex(),
 	"asset[0].symbol": "WETH", "asset[0].max_per_transaction": "4", "asset[0].max_per_batch": "7", "asset[0].max_per_recipient": "9",
 	"asset[0].max_per_day": "21", "asset[0].max_per_week": "51",

@@ -46,6 +46,7 @@ type chainTable struct {
 	AnyRecipient         bool      `toml:"any_recipient"`
 	Recipients           *[]string `toml:"recipients"`
 	RecipientsDelay      *string   `toml:"recipients_delay"`
+	CoinPayments         bool      `toml:"coin_payments"`
 }
 
 type contractTable struct {
@@ -138,6 +139,7 @@ func (p *Policy) readGeneral(f file) (err error) {
 var kinds = []wallet.IntentKind{
 	wallet.IntentWithdrawal, wallet.IntentSweep, wallet.IntentTopUp, wallet.IntentRebalance,
 	wallet.IntentCancel, wallet.IntentNoOp, Replacement,
+	wallet.IntentPayments, wallet.IntentAllowance, wallet.IntentDeploy,
 }
 
 func kindNames() (names []string) {
@@ -232,7 +234,7 @@ func (p *Policy) readChain(t chainTable) error {
 	if t.ID == 0 {
 		return errors.New("id is missing: want the chain's EIP-155 id")
 	}
-	c := Chain{ID: t.ID}
+	c := Chain{ID: t.ID, CoinPayments: t.CoinPayments}
 	if err := p.readFees(&c, t); err != nil {
 		return err
 	}

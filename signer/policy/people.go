@@ -78,16 +78,16 @@ func (v *violations) checkApprovals() {
 
 // checkRequest wants a withdrawal to be asked for by a requester, where the
 // policy does.
-func (v *violations) checkRequest(i int) {
+func (v *violations) checkRequest(w *batch.Withdrawal) {
 	if !v.p.RequestsSigned {
 		return
 	}
 	var signed []common.Address
-	if i < len(v.ctx.Requesters) {
-		signed = v.ctx.Requesters[i]
+	if v.withdrawal < len(v.ctx.Requesters) {
+		signed = v.ctx.Requesters[v.withdrawal]
 	}
 	if !slices.ContainsFunc(v.p.Requesters, func(who Person) bool { return slices.Contains(signed, who.Address) }) {
-		v.addItem("requests_signed", i, "requested_by", fmt.Sprintf("%q", v.b.Items[i].Intent.ID),
+		v.add("requests_signed", w.Item, w.Field("requested_by"), fmt.Sprintf("%q", w.Intent.ID),
 			"has no valid signature of one of the requesters %s", names(v.p.Requesters))
 	}
 }

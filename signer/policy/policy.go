@@ -93,6 +93,10 @@ type Chain struct {
 	// RecipientsDelay is how long after the station first saw it a recipient
 	// counts.
 	RecipientsDelay time.Duration
+	// CoinPayments lets the contract that pays many pay coin, also in an open
+	// policy only where it is said: many receivers do not credit what a contract
+	// sends, and where the contract is not on the chain, the coin is lost.
+	CoinPayments bool
 	// Contracts may be called with these methods beside the tokens of the
 	// policy's assets.
 	Contracts []Contract

@@ -19,7 +19,7 @@ const full = `
 version = 1
 max_age = "48h"
 max_items = 3
-allow = ["withdrawal", "sweep", "top-up", "rebalance", "cancel", "no-op", "replacement"]
+allow = ["withdrawal", "sweep", "top-up", "rebalance", "cancel", "no-op", "payments", "allowance", "deploy", "replacement"]
 roles = ["payout", "deposit", "gas"]
 blocked = ["0x6666666666666666666666666666666666666666"]
 approvals = 0
@@ -34,6 +34,7 @@ treasury = "0x1111111111111111111111111111111111111111"
 float = "0x5555555555555555555555555555555555555555"
 recipients = ["0x2222222222222222222222222222222222222222", "0x7777777777777777777777777777777777777777", "0x6666666666666666666666666666666666666666"]
 recipients_delay = "24h"
+coin_payments = true
 
 [[chain]]
 id = 10
@@ -283,8 +284,8 @@ func TestParseRefuses(t *testing.T) {
 		"upper-case key":         {"max_items", "Max_Items", "Max_Items"},
 		"key in two cases":       {"max_items = 3", "max_items = 3\nMAX_ITEMS = 4", "MAX_ITEMS"},
 		"key twice":              {"max_items = 3", "max_items = 3\nmax_items = 4", "line 5"},
-		"float":                  {`max_per_transaction = "5"`, `max_per_transaction = 5.0`, "line 49, column 23: asset.max_per_transaction: want text in quotes"},
-		"number for text":        {`max_per_transaction = "5"`, `max_per_transaction = 5`, "line 49, column 23: asset.max_per_transaction: want text in quotes"},
+		"float":                  {`max_per_transaction = "5"`, `max_per_transaction = 5.0`, "line 50, column 23: asset.max_per_transaction: want text in quotes"},
+		"number for text":        {`max_per_transaction = "5"`, `max_per_transaction = 5`, "line 50, column 23: asset.max_per_transaction: want text in quotes"},
 		"text for a number":      {"max_items = 3", `max_items = "3"`, "max_items: want a whole number, without quotes"},
 		"text for a list":        {`allow = [`, "roles = \"payout\"\n#", "roles: want a list of texts"},
 		"no version":             {"version = 1", "", "version"},
@@ -310,7 +311,7 @@ func TestParseRefuses(t *testing.T) {
 		"zero treasury":          {`treasury = "0x1111111111111111111111111111111111111111"`, `treasury = "0x0000000000000000000000000000000000000000"`, "zero"},
 		"bad recipient":          {recipients, `["0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eb48"]`, "checksum"},
 		"number is a float":      {"max_items = 3", "max_items = 3.0", "line 4"},
-		"no kinds":               {`allow = ["withdrawal", "sweep", "top-up", "rebalance", "cancel", "no-op", "replacement"]`, "", "allow is missing"},
+		"no kinds":               {`allow = ["withdrawal", "sweep", "top-up", "rebalance", "cancel", "no-op", "payments", "allowance", "deploy", "replacement"]`, "", "allow is missing"},
 		"unknown kind":           {`"top-up"`, `"topup"`, "allow, number 3"},
 		"kind in upper case":     {`"top-up"`, `"Top-Up"`, "allow, number 3"},
 		"kind twice":             {`"top-up"`, `"sweep"`, "allow, number 3: sweep stands twice"},

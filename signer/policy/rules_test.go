@@ -11,6 +11,7 @@ import (
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/multipay"
 )
 
 // move is a batch with one item of a kind, from a role to a path of the vault,
@@ -128,6 +129,27 @@ func TestRules(t *testing.T) {
 		"cancel, fee":             {full, canceled(t, 160_000, "100"), none, "max_fee_per_transaction 0"},
 		"no-op":                   {full, move(t, batch.Withdrawals, wallet.IntentNoOp, wallet.PayoutRole, ""), none, ""},
 		"replacement":             {full, replacing(t), none, ""},
+
+		"payments":                     {full, many(t, usdc, "1", "2"), none, ""},
+		"payments of coin":             {full, many(t, common.Address{}, "1", "2"), none, ""},
+		"coin is not for the contract": {strings.Replace(full, "coin_payments = true\n", "", 1), many(t, common.Address{}, "1", "2"), none, "coin_payments 0"},
+		"nor in an open policy":        {"version = 1\nopen = true", many(t, common.Address{}, "1", "2"), none, "coin_payments 0"},
+		"allowance":                    {full, about(t, wallet.IntentAllowance, usdc), none, ""},
+		"allowance of anything":        {full, about(t, wallet.IntentAllowance, stranger), none, "contract 0"},
+		"deploy":                       {full, about(t, wallet.IntentDeploy, common.Address{}), none, ""},
+		"payments of anything":         {full, many(t, stranger, "1"), none, "contract 0, asset 0"},
+		"one payment too high":         {full, many(t, usdc, "1", "100.000001", "1"), none, "max_per_transaction 0"},
+		"payments too high together":   {full, many(t, usdc, "100", "50.000001"), none, "max_per_batch -1, max_per_recipient 0"},
+		"one payment to a stranger":    {full, second(many(t, usdc, "1", "1"), stranger), none, "recipients 0"},
+		"one payment to the blocked":   {full, second(many(t, usdc, "1", "1"), blocked), none, "blocked 0"},
+		"one payment to a token":       {full, second(many(t, usdc, "1", "1"), tether), none, "contract 0, recipients 0"},
+		"a day with payments":          {full, many(t, common.Address{}, "5"), func(t *testing.T, c *Context) { signed("15", "15")(t, c); c.Approvers = []common.Address{alice, bob} }, ""},
+		"a day and a bit": {full, many(t, common.Address{}, "5"), func(t *testing.T, c *Context) {
+			signed("15.1", "15.1")(t, c)
+			c.Approvers = []common.Address{alice, bob}
+		}, "max_per_day -1"},
+		"payments nobody asked":      {asked, many(t, usdc, "1", "1"), func(_ *testing.T, c *Context) { c.Requesters = [][]common.Address{{billing}, nil} }, "requests_signed 0"},
+		"payments a requester asked": {asked, many(t, usdc, "1", "1"), func(_ *testing.T, c *Context) { c.Requesters = [][]common.Address{{billing}, {billing}} }, ""},
 
 		"nobody asked":           {asked, payment(t, "1"), none, "requests_signed 0"},
 		"a requester asked":      {asked, payment(t, "1"), func(_ *testing.T, c *Context) { c.Requesters = [][]common.Address{{stranger, billing}} }, ""},
@@ -252,4 +274,75 @@ func paidBefore(asset wallet.AssetID, who common.Address, amount string) func(*t
 
 func since(when time.Time) func(*testing.T, *Context) {
 	return func(_ *testing.T, c *Context) { c.Since[newcomer] = when }
+}
+
+// about is a batch with one item about the contract that pays many, of a token or,
+// without one, of the coin.
+func about(t testing.TB, kind wallet.IntentKind, token common.Address) *batch.Batch {
+	t.Helper()
+	b := payment(t, "1")
+	it := &b.Items[0]
+	it.Intent = wallet.Intent{Kind: kind, ID: "1:payout:0", Asset: wallet.AssetID{ChainID: 1, Contract: token}, Recipient: multipay.Address()}
+	it.Value, it.To, it.Data, it.Gas = wallet.Amount{}, multipay.Factory, multipay.DeployData(), 250_000
+	switch token {
+	case usdc:
+		b.Assets = append(b.Assets, batch.Asset{Asset: it.Intent.Asset, Symbol: "USDC", Decimals: 6})
+	case common.Address{}:
+	default:
+		b.Assets = append(b.Assets, batch.Asset{Asset: it.Intent.Asset, Symbol: "X", Decimals: 6})
+	}
+	if kind == wallet.IntentAllowance {
+		it.To, it.Data = token, multipay.ApproveData(wallet.Amount{})
+	}
+	if kind == wallet.IntentPayments {
+		it.Payments = []batch.Payment{{ID: "p-0", Recipient: friend, Amount: wallet.NewAmount(1)}}
+		written(it)
+	}
+	if err := b.Check(); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// many pays the friend several amounts in one transaction.
+func many(t testing.TB, token common.Address, amounts ...string) *batch.Batch {
+	t.Helper()
+	b := about(t, wallet.IntentPayments, token)
+	it := &b.Items[0]
+	it.Payments = nil
+	for i, s := range amounts {
+		amount := ether(t, s)
+		if token != (common.Address{}) {
+			var err error
+			if amount, err = wallet.ParseDecimal(s, 6); err != nil {
+				t.Fatal(err)
+			}
+		}
+		it.Payments = append(it.Payments, batch.Payment{ID: fmt.Sprintf("p-%d", i), Recipient: friend, Amount: amount})
+	}
+	written(it)
+	if err := b.Check(); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// second pays another one with the second payment.
+func second(b *batch.Batch, to common.Address) *batch.Batch {
+	b.Items[0].Payments[1].Recipient = to
+	written(&b.Items[0])
+	return b
+}
+
+// written makes the payload that an item's payments need, for 5,000 gas each.
+func written(it *batch.Item) {
+	c := it.Call(5_000)
+	data, err := c.Encode()
+	if err != nil {
+		panic(err)
+	}
+	it.To, it.Data, it.Gas, it.Intent.Amount, it.Value = multipay.Address(), data, c.GasLimit(), c.Sum(), wallet.Amount{}
+	if it.Intent.Asset.IsCoin() {
+		it.Value = c.Sum()
+	}
 }

@@ -12,7 +12,7 @@ import (
 // sums are what the withdrawals of a batch pay.
 type sums struct {
 	assets map[wallet.AssetID]sum
-	payees []Payee // of the batch, in the order of their first items
+	payees []Payee // of the batch, in the order in which they are first paid
 	paid   map[Payee]payeeSum
 }
 
@@ -23,7 +23,7 @@ type sum struct {
 
 type payeeSum struct {
 	sum
-	first int // the position of the payee's first item
+	first batch.Withdrawal // to the payee
 }
 
 func (s sum) add(amount wallet.Amount, repeated bool) sum {
@@ -38,17 +38,14 @@ func (s sum) add(amount wallet.Amount, repeated bool) sum {
 // spent already, and is not counted again.
 func sumsOf(b *batch.Batch, ctx Context) sums {
 	s := sums{assets: map[wallet.AssetID]sum{}, paid: map[Payee]payeeSum{}}
-	for i := range b.Items {
-		in := &b.Items[i].Intent
-		if in.Kind != wallet.IntentWithdrawal {
-			continue
-		}
-		repeated := i < len(ctx.Repeated) && ctx.Repeated[i]
+	for _, w := range b.Withdrawals() {
+		in := &w.Intent
+		repeated := w.Item < len(ctx.Repeated) && ctx.Repeated[w.Item]
 		s.assets[in.Asset] = s.assets[in.Asset].add(in.Amount, repeated)
 		who := Payee{in.Asset, in.Recipient}
 		p, seen := s.paid[who]
 		if !seen {
-			p.first = i
+			p.first = w
 			s.payees = append(s.payees, who)
 		}
 		p.sum = p.add(in.Amount, repeated)
@@ -78,7 +75,7 @@ func (v *violations) checkSums() {
 	for _, who := range s.payees {
 		limits := v.p.Assets[who.Asset]
 		p := s.paid[who]
-		v.checkWindow("max_per_recipient", p.first, fmt.Sprintf("/items/%d/intent/recipient", p.first), &limits,
+		v.checkWindow("max_per_recipient", p.first.Item, p.first.Field("recipient"), &limits,
 			limits.MaxPerRecipient, p.sum, v.ctx.Paid[who], who.Recipient.Hex()+" would get")
 	}
 }

@@ -126,6 +126,9 @@ type Item struct {
 	// item takes the place of: always that of a cancel, never that of a no-op.
 	// It is zero where nothing was signed, or the same was.
 	Replaces wallet.IntentName `json:"replaces,omitzero"`
+	// Payments are the withdrawals that an intent of kind payments pays, in the
+	// order of its call data; other kinds have none.
+	Payments []Payment `json:"payments,omitempty"`
 	// RequestedBy are signatures of RequestHash by those who asked for the
 	// withdrawal.
 	RequestedBy []wallet.Requester `json:"requested_by,omitempty"`
@@ -133,7 +136,7 @@ type Item struct {
 	// nonce can be taken without another trip to the station.
 	Cancel *Cancel `json:"cancel,omitempty"`
 	// Requires is the position of the item that must be mined before this one
-	// is sent: the top-up of a sweep. It is -1 where there is none.
+	// is sent: the top-up of a sweep, the allowance of payments. It is -1 where there is none.
 	Requires int `json:"requires,string"`
 }
 

@@ -107,7 +107,11 @@ func (w *canonWriter) item(it *Item) {
 	w.text(string(it.Intent.Kind))
 	w.raw(`,"recipient":"`, w.address(it.Intent.Recipient), `"},"nonce":"`)
 	w.number(it.Nonce)
-	w.raw(`","path":"`, w.path(it.Path), `","recipient_path":`)
+	w.raw(`","path":"`, w.path(it.Path), `"`)
+	if len(it.Payments) > 0 {
+		w.payments(it.Payments)
+	}
+	w.raw(`,"recipient_path":`)
 	w.text(it.RecipientPath)
 	if it.Replaces != (wallet.IntentName{}) {
 		w.raw(`,"replaces":{"id":`)
@@ -116,16 +120,7 @@ func (w *canonWriter) item(it *Item) {
 		w.text(string(it.Replaces.Kind))
 		w.raw(`}`)
 	}
-	if len(it.RequestedBy) > 0 {
-		w.raw(`,"requested_by":[`)
-		for i, r := range it.RequestedBy {
-			w.comma(i)
-			w.raw(`{"requester":"`, w.address(r.Requester), `","signature":"`)
-			w.hex(r.Signature)
-			w.raw(`"}`)
-		}
-		w.raw(`]`)
-	}
+	w.requesters(it.RequestedBy)
 	w.raw(`,"requires":"`)
 	w.integer(it.Requires)
 	w.raw(`","rungs":[`)
@@ -140,6 +135,35 @@ func (w *canonWriter) item(it *Item) {
 	w.raw(`],"to":"`, w.address(it.To), `","value":"`)
 	w.amount(it.Value)
 	w.raw(`"}`)
+}
+
+func (w *canonWriter) payments(list []Payment) {
+	w.raw(`,"payments":[`)
+	for i, p := range list {
+		w.comma(i)
+		w.raw(`{"amount":"`)
+		w.amount(p.Amount)
+		w.raw(`","id":`)
+		w.text(p.ID)
+		w.raw(`,"recipient":"`, w.address(p.Recipient), `"`)
+		w.requesters(p.RequestedBy)
+		w.raw(`}`)
+	}
+	w.raw(`]`)
+}
+
+func (w *canonWriter) requesters(list []wallet.Requester) {
+	if len(list) == 0 {
+		return
+	}
+	w.raw(`,"requested_by":[`)
+	for i, r := range list {
+		w.comma(i)
+		w.raw(`{"requester":"`, w.address(r.Requester), `","signature":"`)
+		w.hex(r.Signature)
+		w.raw(`"}`)
+	}
+	w.raw(`]`)
 }
 
 func (w *canonWriter) raw(parts ...string) {

@@ -30,15 +30,12 @@ func (b *Batch) Check() error {
 	if err != nil {
 		return err
 	}
-	type name struct {
-		kind wallet.IntentKind
-		id   string
-	}
 	var (
 		nonces  = map[common.Address]uint64{} // last of each sender
 		paths   = map[wallet.Path]common.Address{}
-		intents = make(map[name]int, len(b.Items))
+		intents = make(map[wallet.IntentName]int, len(b.Items))
 		used    = map[wallet.AssetID]bool{wallet.Coin(b.ChainID): true}
+		many    int // payments of all items
 	)
 	for i := range b.Items {
 		it := &b.Items[i]
@@ -53,11 +50,19 @@ func (b *Batch) Check() error {
 			return itemFault(i, "path", it.Path, "stands for %s here and for %s before", it.From, other)
 		}
 		paths[it.Path] = it.From
-		key := name{it.Intent.Kind, it.Intent.ID}
-		if first, seen := intents[key]; seen {
+		if first, seen := intents[it.Intent.Name()]; seen {
 			return itemFault(i, "intent/id", it.Intent.ID, "is the id of item %d too", first)
 		}
-		intents[key] = i
+		intents[it.Intent.Name()] = i
+		for n, p := range it.Payments {
+			if first, seen := intents[p.name()]; seen {
+				return itemFault(i, paymentField(n, "id"), p.ID, "is the id of a withdrawal in item %d too", first)
+			}
+			intents[p.name()] = i
+		}
+		if many += len(it.Payments); many > MaxPayments {
+			return itemFault(i, "payments", len(it.Payments), "is with the items before more than the %d payments that a batch has at most", MaxPayments)
+		}
 		used[it.Intent.Asset] = true
 	}
 	for i, a := range b.Assets {
@@ -159,6 +164,9 @@ func (b *Batch) checkItem(i int, assets map[wallet.AssetID]Asset) error {
 	if err := checkRequesters(i, it); err != nil {
 		return err
 	}
+	if err := b.checkPayments(i, assets); err != nil {
+		return err
+	}
 	if err := checkRungs(i, it.Rungs); err != nil {
 		return err
 	}
@@ -177,7 +185,12 @@ type route struct {
 
 // routes are those of the kinds that a batch is made of.
 var routes = map[string]map[wallet.IntentKind][]route{
-	Withdrawals: {wallet.IntentWithdrawal: {{wallet.PayoutRole, wallet.ExternalRole, true}}},
+	Withdrawals: {
+		wallet.IntentWithdrawal: {{wallet.PayoutRole, wallet.ExternalRole, true}},
+		wallet.IntentPayments:   {{wallet.PayoutRole, wallet.ExternalRole, true}},
+		wallet.IntentAllowance:  {{wallet.PayoutRole, wallet.ExternalRole, true}},
+		wallet.IntentDeploy:     {{wallet.PayoutRole, wallet.ExternalRole, true}, {wallet.GasRole, wallet.ExternalRole, true}},
+	},
 	Sweep: {
 		wallet.IntentSweep: {{wallet.DepositRole, wallet.TreasuryRole, true}},
 		wallet.IntentTopUp: {{wallet.GasRole, wallet.DepositRole, false}},
@@ -198,8 +211,8 @@ func (b *Batch) checkKind(i int) error {
 		switch {
 		case r < 0 || r >= i:
 			return itemFault(i, "requires", r, "want the position of an item before this one, or -1")
-		case kind != wallet.IntentSweep || b.Items[r].Intent.Kind != wallet.IntentTopUp || b.Items[r].Intent.Recipient != it.From:
-			return itemFault(i, "requires", r, "only a sweep waits, for the top-up of its sender")
+		case !mayWait(it, &b.Items[r]):
+			return itemFault(i, "requires", r, "only a sweep waits, for the top-up of its sender, and payments, for the allowance of their token")
 		}
 	}
 	if it.Path.Imported {
@@ -249,6 +262,9 @@ func (b *Batch) checkIntent(i int, assets map[wallet.AssetID]Asset) error {
 	}
 	if !in.Asset.IsCoin() && (in.Kind == wallet.IntentTopUp || emptiesNonce(in.Kind)) {
 		return itemFault(i, "intent/asset", in.Asset, "a %s is in the chain's coin", in.Kind)
+	}
+	if usesContract(in.Kind) {
+		return checkContractIntent(i, in)
 	}
 	if emptiesNonce(in.Kind) {
 		switch {
@@ -301,19 +317,28 @@ func checkReplaces(i int, it *Item) error {
 }
 
 func checkRequesters(i int, it *Item) error {
-	if len(it.RequestedBy) > MaxRequesters {
-		return itemFault(i, "requested_by", len(it.RequestedBy), "an item has at most %d", MaxRequesters)
-	}
 	if len(it.RequestedBy) > 0 && it.Intent.Kind != wallet.IntentWithdrawal {
 		return itemFault(i, "requested_by", it.RequestedBy[0].Requester, "nobody asks for a %s", it.Intent.Kind)
 	}
+	return checkRequestersOf(i, "", it.RequestedBy)
+}
+
+// checkRequestersOf looks at the requesters of one withdrawal of an item, which is
+// at a place in it.
+func checkRequestersOf(i int, place string, list []wallet.Requester) error {
+	if len(list) > MaxRequesters {
+		return itemFault(i, place+"requested_by", len(list), "a withdrawal has at most %d", MaxRequesters)
+	}
+	if len(list) == 0 {
+		return nil
+	}
 	seen := map[common.Address]bool{}
-	for n, r := range it.RequestedBy {
+	for n, r := range list {
 		switch {
 		case len(r.Signature) != 65:
-			return itemFault(i, fmt.Sprintf("requested_by/%d/signature", n), len(r.Signature), "want 65 bytes")
+			return itemFault(i, fmt.Sprintf("%srequested_by/%d/signature", place, n), len(r.Signature), "want 65 bytes")
 		case seen[r.Requester]:
-			return itemFault(i, fmt.Sprintf("requested_by/%d/requester", n), r.Requester, "stands twice")
+			return itemFault(i, fmt.Sprintf("%srequested_by/%d/requester", place, n), r.Requester, "stands twice")
 		}
 		seen[r.Requester] = true
 	}
@@ -375,6 +400,9 @@ func checkCancel(i int, it *Item) error {
 // checkPayload holds the bytes to be signed against the intent.
 func checkPayload(i int, it *Item) error {
 	in := &it.Intent
+	if usesContract(in.Kind) {
+		return checkContractPayload(i, it)
+	}
 	if in.Asset.IsCoin() {
 		switch {
 		case it.To != in.Recipient:

@@ -115,6 +115,7 @@ var options = json.JoinOptions(
 		atMost[Item](MaxItems),
 		atMost[Asset](MaxItems+1),
 		atMost[wallet.Fee](MaxRungs),
+		atMost[Payment](MaxPayments),
 		atMost[Approval](MaxApprovals),
 		atMost[wallet.Requester](MaxRequesters),
 		atMost[[]wallet.SignedRung](MaxItems),

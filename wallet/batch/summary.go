@@ -42,7 +42,7 @@ type Total struct {
 	Kind   wallet.IntentKind
 	Asset  wallet.Asset
 	Amount wallet.Amount
-	Items  int
+	Items  int // or of withdrawals, how many: an item can pay many
 }
 
 // Sender is an address that pays.
@@ -75,6 +75,7 @@ type Row struct {
 	Replaces      wallet.IntentName // what was signed at the nonce before; zero for nothing
 	Hashes        []common.Hash     // per rung, then of the cancel, if signed
 	Data          []byte            // call data
+	Payments      []Payment         // the withdrawals of an item that pays many
 	Slot          wallet.Slot       // chain, sender and nonce
 }
 
@@ -143,15 +144,7 @@ func Summarize(b *Batch) Summary {
 	totals := map[totalKey]int{}
 	senders := map[common.Address]int{}
 	recipients := map[common.Address]bool{}
-	for i := range b.Items {
-		it := &b.Items[i]
-		in := it.Intent
-		s.Rows = append(s.Rows, Row{
-			Position: i, Kind: in.Kind, ID: in.ID, From: it.From, Path: it.Path, Nonce: it.Nonce,
-			Recipient: in.Recipient, RecipientPath: it.RecipientPath, Asset: assets[in.Asset], Amount: in.Amount,
-			To: it.To, Gas: it.Gas, Rungs: it.Rungs, Cancel: it.Cancel, WorstFee: it.WorstFee(), Requires: it.Requires, Replaces: it.Replaces, Data: it.Data,
-			Slot: wallet.Slot{ChainID: b.ChainID, Sender: it.From, Nonce: it.Nonce},
-		})
+	add := func(in wallet.Intent) {
 		key := totalKey{in.Kind, in.Asset}
 		at, ok := totals[key]
 		if !ok {
@@ -161,8 +154,26 @@ func Summarize(b *Batch) Summary {
 		}
 		s.Totals[at].Amount = s.Totals[at].Amount.Add(in.Amount)
 		s.Totals[at].Items++
-
-		at, ok = senders[it.From]
+	}
+	for i := range b.Items {
+		it := &b.Items[i]
+		in := it.Intent
+		s.Rows = append(s.Rows, Row{
+			Position: i, Kind: in.Kind, ID: in.ID, From: it.From, Path: it.Path, Nonce: it.Nonce,
+			Recipient: in.Recipient, RecipientPath: it.RecipientPath, Asset: assets[in.Asset], Amount: in.Amount,
+			To: it.To, Gas: it.Gas, Rungs: it.Rungs, Cancel: it.Cancel, WorstFee: it.WorstFee(), Requires: it.Requires, Replaces: it.Replaces, Data: it.Data, Payments: it.Payments,
+			Slot: wallet.Slot{ChainID: b.ChainID, Sender: it.From, Nonce: it.Nonce},
+		})
+		if in.Kind != wallet.IntentPayments { // its withdrawals count
+			add(in)
+		}
+		for _, w := range it.Withdrawals(i) {
+			recipients[w.Intent.Recipient] = true
+			if w.Payment >= 0 {
+				add(w.Intent)
+			}
+		}
+		at, ok := senders[it.From]
 		if !ok {
 			at = len(s.Senders)
 			senders[it.From] = at
@@ -172,7 +183,9 @@ func Summarize(b *Batch) Summary {
 		sender.Items++
 		sender.Last = it.Nonce
 		sender.WorstFee = sender.WorstFee.Add(it.WorstFee())
-		recipients[in.Recipient] = true
+		if !usesContract(in.Kind) {
+			recipients[in.Recipient] = true
+		}
 	}
 	s.Recipients = len(recipients)
 	slices.SortStableFunc(s.Totals, func(a, b Total) int {
@@ -228,17 +241,18 @@ func warnings(b *Batch, s *Summary) []Warning {
 		if r.Replaces != (wallet.IntentName{}) && r.Kind != wallet.IntentCancel {
 			replaces = append(replaces, Remark{r.Position, fmt.Sprintf("takes the place of %s %q: whom that was to pay is not paid by it", r.Replaces.Kind, r.Replaces.ID)})
 		}
-		switch r.Kind {
-		case wallet.IntentWithdrawal:
-			if !isASCII(r.ID) {
-				foreign = append(foreign, Remark{r.Position, "its id has characters beyond ASCII, which can look like others"})
+		for _, w := range b.Items[r.Position].Withdrawals(r.Position) {
+			if !isASCII(w.Intent.ID) {
+				foreign = append(foreign, Remark{r.Position, "its id" + w.which() + " has characters beyond ASCII, which can look like others"})
 			}
-			p := payment{r.Recipient, r.Asset.ID, r.Amount.String()}
+			p := payment{w.Intent.Recipient, w.Intent.Asset, w.Intent.Amount.String()}
 			if at, ok := first[p]; ok {
-				doubled = append(doubled, Remark{r.Position, fmt.Sprintf("pays the same amount to the same recipient as item %d", at)})
+				doubled = append(doubled, Remark{r.Position, fmt.Sprintf("pays%s the same amount to the same recipient as item %d", w.which(), at)})
 			} else {
 				first[p] = r.Position
 			}
+		}
+		switch r.Kind {
 		case wallet.IntentSweep, wallet.IntentRebalance:
 			if strings.HasPrefix(r.RecipientPath, anyTreasury) && r.RecipientPath != firstTreasury {
 				elsewhere = append(elsewhere, Remark{r.Position, fmt.Sprintf("goes to the treasury address %s, which is not the vault's first", r.RecipientPath)})

@@ -2,6 +2,8 @@ package multipay
 
 import (
 	"bytes"
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -20,6 +22,22 @@ func TestContractIsCurrent(t *testing.T) {
 func TestAddress(t *testing.T) {
 	if want := common.HexToAddress("0xDAf12aF5A086422DAa451C9d4Ed370b36020e639"); Address() != want {
 		t.Errorf("%s, want %s", Address(), want)
+	}
+}
+
+// The page of formats says where the contract lies and how it is called.
+func TestFormatsAreTrue(t *testing.T) {
+	page, err := os.ReadFile("../../docs/formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		Address().Hex(), Factory.Hex(), RuntimeHash().Hex(), PaidTopic.Hex(), salt.Hex(),
+		fmt.Sprintf("`%x`", tokensSelector), fmt.Sprintf("`%x`", coinSelector),
+	} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("docs/formats.md has no %s", want)
+		}
 	}
 }
 

@@ -100,12 +100,21 @@ type replaced struct {
 	ID   string            `json:"id"`
 }
 
+type payment struct {
+	ID       string          `json:"id"`
+	Amount   wallet.Amount   `json:"amount"`
+	To       common.Address  `json:"to"`
+	Standing signer.Standing `json:"standing"`
+	New      bool            `json:"new_recipient"`
+}
+
 type item struct {
 	Item    int               `json:"item"`
 	Kind    wallet.IntentKind `json:"kind"`
 	ID      string            `json:"id"`
 	ChainID uint64            `json:"chain_id"`
 	amount
+	Payments      []payment       `json:"payments"` // null unless the item pays many
 	To            common.Address  `json:"to"`
 	Standing      signer.Standing `json:"standing"`
 	New           bool            `json:"new_recipient"`
@@ -171,6 +180,9 @@ func itemOf(r *signer.Report, i int) item {
 		To: row.Recipient, Standing: more.Standing, New: more.Standing.New(), RecipientPath: row.RecipientPath,
 		From: row.From, Path: row.Path, Nonce: row.Nonce, SentTo: row.To, Call: call(row), Gas: row.Gas, Cancel: row.Cancel, WorstCaseFee: row.WorstFee,
 		Warnings: more.Warnings, Refusals: more.Refusals, TxHashes: row.Hashes,
+	}
+	for n, p := range row.Payments {
+		it.Payments = append(it.Payments, payment{p.ID, p.Amount, p.Recipient, more.Payments[n], more.Payments[n].New()})
 	}
 	if row.Requires >= 0 {
 		it.Requires = &row.Requires

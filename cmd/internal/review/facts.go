@@ -12,6 +12,7 @@ import (
 	"github.com/airlock-wallet/airlock/signer"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/multipay"
 )
 
 // Fact is one thing to know. A fact without label goes on with the one above.
@@ -266,7 +267,13 @@ func Item(r *signer.Report, i int) (f Facts) {
 	f.addf("", "%s base units, %d decimals", row.Amount, row.Asset.Decimals)
 	f.add("asset", row.Asset.ID.String())
 	f.add("recipient", row.Recipient.Hex())
-	f.add("", item.Standing.Words())
+	if len(row.Payments) == 0 {
+		f.add("", item.Standing.Words())
+	}
+	for n, p := range row.Payments {
+		f.addf(fmt.Sprintf("pays %d", n), "%s to %s", row.Asset.Format(p.Amount), p.Recipient)
+		f.addf("", "withdrawal %s, %s", p.ID, item.Payments[n].Words())
+	}
 	if row.RecipientPath != "" {
 		f.add("", "its path is "+row.RecipientPath)
 	}
@@ -306,6 +313,12 @@ func does(row *batch.Row) string {
 	switch row.Kind {
 	case wallet.IntentWithdrawal:
 		return "withdrawal: pays somebody"
+	case wallet.IntentPayments:
+		return fmt.Sprintf("payments: pays %s through the contract that pays many", Count(len(row.Payments), "withdrawal", "withdrawals"))
+	case wallet.IntentAllowance:
+		return "allowance: lets the contract that pays many move so much of a token when its sender calls it"
+	case wallet.IntentDeploy:
+		return "deploy: puts the contract that pays many on the chain"
 	case wallet.IntentSweep:
 		return "sweep: brings what lies on a deposit address to the treasury"
 	case wallet.IntentTopUp:
@@ -324,6 +337,12 @@ func sentTo(row *batch.Row) string {
 	if row.To == row.Asset.ID.Contract && row.To != (common.Address{}) {
 		return " (the token's contract)"
 	}
+	if row.To == multipay.Address() {
+		return " (the contract that pays many)"
+	}
+	if row.To == multipay.Factory {
+		return " (the factory that deploys it)"
+	}
 	if row.To == row.Recipient {
 		return " (the recipient)"
 	}
@@ -334,6 +353,22 @@ func sentTo(row *batch.Row) string {
 func call(row *batch.Row) string {
 	if len(row.Data) == 0 {
 		return "none"
+	}
+	switch row.Kind {
+	case wallet.IntentDeploy:
+		return fmt.Sprintf("the code that lies at %s from then on, and at no other place", multipay.Address())
+	case wallet.IntentAllowance:
+		amount, err := multipay.DecodeApprove(row.Data)
+		if err != nil {
+			return "NOT UNDERSTOOD: " + err.Error()
+		}
+		return fmt.Sprintf("approve(address spender, uint256 amount): the contract may move %s of the sender's, which is %s", amount, row.Asset.Format(amount))
+	case wallet.IntentPayments:
+		c, err := multipay.Decode(row.Data)
+		if err != nil {
+			return "NOT UNDERSTOOD: " + err.Error()
+		}
+		return fmt.Sprintf("pays %s %s in all, each above, with at most %d gas for each", Count(len(c.Payments), "recipient", "recipients"), row.Asset.Format(c.Sum()), c.Gas)
 	}
 	to, amount, err := batch.DecodeTransfer(row.Data)
 	if err != nil {

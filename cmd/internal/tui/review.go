@@ -321,6 +321,9 @@ func searchable(r *signer.Report) []string {
 			row.ID, row.Recipient.Hex(), row.Asset.Format(row.Amount), row.Amount.String(), row.Asset.ID.String(), row.From.Hex(), string(row.Kind),
 			string(item.Standing),
 		}
+		for _, p := range row.Payments {
+			text = append(text, p.ID, p.Recipient.Hex(), row.Asset.Format(p.Amount))
+		}
 		if item.Standing.New() {
 			text = append(text, "new")
 		}
