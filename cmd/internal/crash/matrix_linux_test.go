@@ -72,6 +72,7 @@ type lane struct {
 	late  bool
 	next  int
 	ended bool
+	done  int // points
 }
 
 // A matrix hands out points and counts what was done.
@@ -125,20 +126,33 @@ func (m *matrix) take() (l *lane, number int, ok bool) {
 // maxFailures is how many points may fail until the others are not tried.
 const maxFailures = 10
 
+// end says that a lane has no more points, which is told of a long matrix.
 func (m *matrix) end(l *lane) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !l.ended && l.done > 0 && m.limit == 0 {
+		fmt.Printf("%4d points so far, to the last of %s\n", m.points, l)
+	}
 	l.ended = true
 }
 
-func (m *matrix) count(p point, left bool, err error) (goOn bool) {
+func (l *lane) String() string {
+	name := stages[l.stage].name + "/" + l.kind
+	if l.late {
+		name += ", late"
+	}
+	return name
+}
+
+func (m *matrix) count(l *lane, left bool, err error) (goOn bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.points++
+	l.done++
 	if left {
 		m.traces++
 	}
-	m.killed[stages[p.stage].name]++
+	m.killed[stages[l.stage].name]++
 	if err != nil {
 		m.failed++
 	}
@@ -244,7 +258,7 @@ func (h *history) work(t *testing.T, m *matrix) {
 			if err != nil {
 				t.Errorf("%s (%s): %v", p, what, err)
 			}
-			if !m.count(p, left, err) {
+			if !m.count(l, left, err) {
 				return
 			}
 		}
