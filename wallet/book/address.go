@@ -15,6 +15,10 @@ import (
 // MaxCount bounds how many addresses one call makes.
 const MaxCount = 10_000_000
 
+// MaxPayouts bounds the payout addresses of a home. Each pays alone what one of
+// its transactions needs, so funds are spread over them.
+const MaxPayouts = 100
+
 // ImportWatch makes a vault's extended public keys those of the home, and
 // makes the first payout, gas and treasury addresses. The caller has compared
 // the fingerprint with the signing station's screen. A home has one watch file
@@ -108,6 +112,40 @@ func (b *Book) NewAddresses(ctx context.Context, account string, n int, progress
 		}
 	}
 	return made, nil
+}
+
+// NewPayoutAddresses makes n more payout addresses, 1 to MaxPayouts in all, with
+// the indices after those that there are. Scanning reads what lies on them and
+// where their nonces stand before anything is paid from them.
+func (b *Book) NewPayoutAddresses(ctx context.Context, n int) (made []wallet.Address, err error) {
+	err = b.DB.Update(ctx, func(tx store.Tx) error {
+		made = nil
+		watch, err := readWatch(tx)
+		if err != nil {
+			return err
+		}
+		first, err := store.NextIndex(tx, wallet.PayoutRole)
+		if err != nil {
+			return err
+		}
+		if n < 1 || n > MaxPayouts-int(first) {
+			return wallet.As(wallet.ErrUsage, "%d payout addresses beside %d: want 1 to %d in all", n, first, MaxPayouts)
+		}
+		list, err := watch.Account(wallet.PayoutRole).Addresses(first, n)
+		if err != nil {
+			return fmt.Errorf("derive payout addresses: %w", err)
+		}
+		for i, a := range list {
+			made = append(made, wallet.Address{
+				Address: a, Path: wallet.Path{Role: wallet.PayoutRole, Index: first + uint32(i)}, Role: wallet.PayoutRole,
+			})
+			if err := addAddress(tx, made[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return made, err
 }
 
 // few is how many addresses are derived while the store is locked: about a

@@ -13,18 +13,6 @@ import (
 // operator says otherwise: the trip to the cold room and back.
 const Validity = 72 * time.Hour
 
-// Ladder is the fee ladder of a batch that must survive the hours until it is
-// signed and sent: the first rung is 2 × base fee + tip, which five full blocks
-// in a row cannot outgrow, and each further one a tenth more. Fees are in wei
-// per gas, of the head.
-func Ladder(baseFee, tip wallet.Amount, rungs int) []wallet.Fee {
-	ladder := []wallet.Fee{{MaxFeePerGas: baseFee.Mul(2).Add(tip), MaxPriorityFeePerGas: tip}}
-	for len(ladder) < rungs {
-		ladder = append(ladder, batch.Bump(ladder[len(ladder)-1]))
-	}
-	return ladder
-}
-
 // Draft makes a batch of items, addressed to the vault that holds the keys of
 // their senders, with the head of its signing record as it was last seen and the
 // assets that the items move. Nothing is written. Items of two vaults are an

@@ -87,10 +87,11 @@ func (s *Service) collectWishes(tx store.Tx, d *draft, float Float) error {
 		if _, mined, err := store.MinedAt(tx, o.Slot); err != nil || mined {
 			return err
 		}
-		if ours, _, err := store.OurAddress(tx, o.Slot.Sender); err != nil || (ours.Role == wallet.FloatRole) != (float.role() == wallet.FloatRole) {
+		ours, _, err := store.OurAddress(tx, o.Slot.Sender)
+		if err != nil || (ours.Role == wallet.FloatRole) != (float.role() == wallet.FloatRole) {
 			return err
 		}
-		if err := d.addSender(tx, s.Chain, o.Slot.Sender); err != nil {
+		if err := d.addLine(tx, ours, false); err != nil {
 			return err
 		}
 		if !raise {
@@ -110,10 +111,10 @@ func (s *Service) collectWishes(tx store.Tx, d *draft, float Float) error {
 }
 
 // emptied is an item that takes a nonce and pays nobody.
-func emptied(slot wallet.Slot, path wallet.Path, kind wallet.IntentKind, gas uint64, fee wallet.Fee) batch.Item {
+func emptied(slot wallet.Slot, path wallet.Path, kind wallet.IntentKind, gas uint64, rungs []wallet.Fee) batch.Item {
 	return batch.Item{
 		From: slot.Sender, Path: path, Nonce: slot.Nonce, To: slot.Sender, Data: hexutil.Bytes{}, Gas: gas,
-		Rungs: []wallet.Fee{fee}, Requires: -1,
+		Rungs: rungs, Requires: -1,
 		Intent: wallet.Intent{Kind: kind, ID: slot.IntentID(), Asset: wallet.Coin(slot.ChainID), Recipient: slot.Sender},
 	}
 }
@@ -124,13 +125,17 @@ type gap struct {
 	path wallet.Path
 }
 
-// gaps lists the nonces of the senders of a draft that no batch holds and that
-// are not used on chain, which counts as many transactions of each.
-func (s *Service) gaps(ctx context.Context, d *draft, counts map[common.Address]uint64) (list []gap, err error) {
+// gaps lists the nonces of lines that no batch holds and that are not used on
+// chain, which counts as many transactions of each sender.
+func (s *Service) gaps(ctx context.Context, lines []*line, counts map[common.Address]uint64) (list []gap, err error) {
 	err = s.DB.View(ctx, func(tx store.Tx) error {
 		list = nil
-		for sender, count := range counts {
-			for slot := (wallet.Slot{ChainID: s.Chain, Sender: sender, Nonce: count}); slot.Nonce < d.next[sender]; slot.Nonce++ {
+		for _, l := range lines {
+			if l.problem != nil {
+				continue
+			}
+			sender := l.sender.Address
+			for slot := (wallet.Slot{ChainID: s.Chain, Sender: sender, Nonce: counts[sender]}); slot.Nonce < l.next; slot.Nonce++ {
 				if _, bound, err := store.OutgoingAt(tx, slot); err != nil {
 					return err
 				} else if bound {
@@ -141,11 +146,7 @@ func (s *Service) gaps(ctx context.Context, d *draft, counts map[common.Address]
 				} else if mined {
 					continue
 				}
-				ours, _, err := store.OurAddress(tx, sender)
-				if err != nil {
-					return err
-				}
-				list = append(list, gap{slot, ours.Path})
+				list = append(list, gap{slot, l.sender.Path})
 			}
 		}
 		return nil
@@ -167,33 +168,38 @@ func cancelGas(ctx context.Context, node Node, sender common.Address) (uint64, e
 	return 0, fmt.Errorf("gas of a cancel of %s: %w", sender, err)
 }
 
+// emptyGas is cancelGas, asked once for each sender.
+func (p *planner) emptyGas(ctx context.Context, node Node, sender common.Address) (gas uint64, err error) {
+	gas, known := p.gas[sender]
+	if !known {
+		if gas, err = cancelGas(ctx, node, sender); err == nil {
+			p.gas[sender] = gas
+		}
+	}
+	return gas, err
+}
+
 // empty plans what takes a nonce and pays nobody: cancels, above all that was
 // written for their nonces, and no-ops for gaps. A cancel that is signed is
 // replaced where the market outgrew it.
 func (p *planner) empty(ctx context.Context, node Node, cancels []wallet.Outgoing, gaps []gap) error {
-	gas := map[common.Address]uint64{}
-	limit := func(sender common.Address) (uint64, error) {
-		if _, ok := gas[sender]; !ok {
-			n, err := cancelGas(ctx, node, sender)
-			if err != nil {
-				return 0, err
-			}
-			gas[sender] = n
-		}
-		return gas[sender], nil
-	}
 	// A new payment offers twice the base fee and the tip.
-	least := wallet.AmountOf(p.fee.MaxFeePerGas.Big().Rsh(p.fee.MaxFeePerGas.Big(), 1))
+	first := p.ladder[0]
+	least := wallet.AmountOf(first.MaxFeePerGas.Big().Rsh(first.MaxFeePerGas.Big(), 1))
 	for i := range cancels {
 		o := &cancels[i]
 		if !outgoing.WantsCancel(o, least) || p.full() {
 			continue
 		}
-		n, err := limit(o.Slot.Sender)
+		if l := p.lineOf(o.Slot.Sender); l.problem != nil {
+			p.leftOut = append(p.leftOut, LeftOut{o.Intent.ID, l.problem.Error()})
+			continue
+		}
+		n, err := p.emptyGas(ctx, node, o.Slot.Sender)
 		if err != nil {
 			return err
 		}
-		it := emptied(o.Slot, o.Path, wallet.IntentCancel, n, aboveAll(o, p.fee))
+		it := emptied(o.Slot, o.Path, wallet.IntentCancel, n, []wallet.Fee{aboveAll(o, first)})
 		it.Replaces = o.Intent.Name()
 		more := it.WorstFee().Sub(o.WorstFee()) // what is on its way was counted, and only one of them is mined
 		if o.Intent.Asset.IsCoin() {
@@ -205,11 +211,11 @@ func (p *planner) empty(ctx context.Context, node Node, cancels []wallet.Outgoin
 		if p.full() {
 			break
 		}
-		n, err := limit(g.slot.Sender)
+		n, err := p.emptyGas(ctx, node, g.slot.Sender)
 		if err != nil {
 			return err
 		}
-		it := emptied(g.slot, g.path, wallet.IntentNoOp, n, p.fee)
+		it := emptied(g.slot, g.path, wallet.IntentNoOp, n, p.ladder)
 		p.takeNonce(it, it.Intent, it.WorstFee())
 	}
 	return nil

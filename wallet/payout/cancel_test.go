@@ -21,6 +21,7 @@ import (
 func approved(t *testing.T, n int) *world {
 	t.Helper()
 	w := newNetwork(t).newWorld(t, t.TempDir())
+	w.rungs = 1 // what has more is told of
 	for i := range n {
 		id := fmt.Sprintf("w%d", i)
 		w.request(id, "alice", coinID, ether, someone(id))

@@ -124,14 +124,14 @@ func TestSignedWhileBuilding(t *testing.T) {
 	w := newNetwork(t).newWorld(t, t.TempDir())
 	w.request("w", "alice", coinID, ether, someone("w"))
 	w.approve("w")
-	d, err := w.s.look(w.ctx, BuildOptions{})
-	w.must(err)
-	p, err := w.s.ask(w.ctx, w.client, d, BuildOptions{Max: 1, Caps: Caps{Coin: DefaultCoinCap, Token: DefaultTokenCap}})
+	o := BuildOptions{Max: 1}
+	w.must(o.complete())
+	_, p, err := w.s.decide(w.ctx, w.client, o)
 	w.must(err)
 	_, err = w.s.Endorse(w.ctx, "w", parse(t, newRequester(t, 11).sign(t, "w", coinID, ether, someone("w"))))
 	w.must(err)
 	err = w.s.DB.Update(w.ctx, func(tx store.Tx) error {
-		b, err := outgoing.Draft(tx, batch.Withdrawals, w.s.Chain, items(p.picks), w.s.now(), testExpiry)
+		b, err := outgoing.Draft(tx, batch.Withdrawals, w.s.Chain, p.items, w.s.now(), testExpiry)
 		if err != nil {
 			return err
 		}

@@ -115,7 +115,7 @@ func (s *Service) plan(ctx context.Context, node Node, d *draft, o BuildOptions)
 		attempt := *d
 		attempt.fresh, attempt.leftOut = slices.Clone(d.fresh), nil
 		p, err := s.ask(ctx, node, &attempt, o)
-		if err != nil || len(p.picks) == 0 {
+		if err != nil || len(p.items) == 0 {
 			return p, err
 		}
 		again, err := s.refit(ctx, d, p, o)
@@ -129,22 +129,22 @@ func (s *Service) plan(ctx context.Context, node Node, d *draft, o BuildOptions)
 // are, until enough are left.
 func (s *Service) sift(ctx context.Context, d *draft, o BuildOptions) error {
 	var kept []candidate
-	free := wallet.Fee{MaxFeePerGas: wallet.NewAmount(1)} // as good as
+	free := &planner{ladder: []wallet.Fee{{MaxFeePerGas: wallet.NewAmount(1)}}} // as good as
 	for part := range slices.Chunk(d.fresh, sifted) {
 		if len(kept) >= o.Max {
 			break
 		}
 		// What is built again comes before them, at nonces of its own.
-		var picks []pick
+		var items []batch.Item
 		for _, c := range d.again {
-			picks = append(picks, pick{c, c.rebuild.Slot, c.rebuild.Path, c.rebuild.Payload, free})
+			sender := wallet.Address{Address: c.rebuild.Slot.Sender, Path: c.rebuild.Path}
+			items = append(items, free.item(c, sender, c.rebuild.Slot.Nonce, c.rebuild.Payload, free.ladder, 0))
 		}
 		for i, c := range part {
 			payload := outgoing.PayloadOf(c.asset.ID, c.w.To, c.w.Amount, batch.MinGas)
-			slot := wallet.Slot{ChainID: s.Chain, Sender: d.sender.Address, Nonce: d.next[d.sender.Address] + uint64(i)}
-			picks = append(picks, pick{c, slot, d.sender.Path, payload, free})
+			items = append(items, free.item(c, d.lines[0].sender, d.lines[0].next+uint64(i), payload, free.ladder, 0))
 		}
-		why, err := s.fit(ctx, picks, o)
+		why, err := s.fit(ctx, items, o)
 		if err != nil {
 			return err
 		}
@@ -165,19 +165,20 @@ func (s *Service) sift(ctx context.Context, d *draft, o BuildOptions) error {
 // anything was. What is built again and does not fit ends the plan: nothing after
 // its nonce could be mined before it.
 func (s *Service) refit(ctx context.Context, d *draft, p *planner, o BuildOptions) (changed bool, err error) {
-	why, err := s.fit(ctx, p.picks, o)
+	why, err := s.fit(ctx, p.items, o)
 	if err != nil {
 		return false, err
 	}
 	out := map[string]string{}
-	for i, c := range p.picks {
+	for i := range p.items {
 		if why[i] == "" {
 			continue
 		}
-		out[c.w.ID] = why[i]
-		if c.rebuild != nil {
-			p.leave(c.candidate, why[i])
-			p.picks = p.picks[:i]
+		id := p.items[i].Intent.ID
+		out[id] = why[i]
+		if i < p.rebuilt {
+			p.leftOut = append(p.leftOut, LeftOut{id, why[i]})
+			p.items = p.items[:i]
 			return false, nil
 		}
 	}
@@ -194,19 +195,19 @@ func (s *Service) refit(ctx context.Context, d *draft, p *planner, o BuildOption
 	return true, nil
 }
 
-func (s *Service) fit(ctx context.Context, picks []pick, o BuildOptions) (why []string, err error) {
-	if len(picks) == 0 {
+func (s *Service) fit(ctx context.Context, items []batch.Item, o BuildOptions) (why []string, err error) {
+	if len(items) == 0 {
 		return nil, nil
 	}
 	var b *batch.Batch
 	if err := s.DB.View(ctx, func(tx store.Tx) (err error) {
-		b, err = outgoing.Draft(tx, batch.Withdrawals, s.Chain, items(picks), s.now(), o.Expiry)
+		b, err = outgoing.Draft(tx, batch.Withdrawals, s.Chain, items, s.now(), o.Expiry)
 		return err
 	}); err != nil {
 		return nil, err
 	}
-	if why, err = o.Float.Fit(ctx, b); err == nil && len(why) != len(picks) {
-		err = fmt.Errorf("of %d payments, %d were looked at", len(picks), len(why))
+	if why, err = o.Float.Fit(ctx, b); err == nil && len(why) != len(items) {
+		err = fmt.Errorf("of %d payments, %d were looked at", len(items), len(why))
 	}
 	return why, err
 }

@@ -111,13 +111,12 @@ func TestOneVaultPerBatch(t *testing.T) {
 	w.withFloat(3)
 	w.request("w", "alice", coinID, ether, someone("w"))
 	w.approve("w")
-	d, err := w.s.look(w.ctx, BuildOptions{Float: Float{Use: true}})
-	w.must(err)
-	o := BuildOptions{Max: 1, Caps: Caps{Coin: DefaultCoinCap}, Expiry: time.Hour}
-	p, err := w.s.ask(w.ctx, w.client, d, o)
+	o := BuildOptions{Max: 1, Float: Float{Use: true}}
+	w.must(o.complete())
+	_, p, err := w.s.decide(w.ctx, w.client, o)
 	w.must(err)
 	w.view(func(tx store.Tx) error {
-		list := items(p.picks)
+		list := p.items
 		b, err := outgoing.Draft(tx, batch.Withdrawals, w.s.Chain, list, w.time, time.Hour)
 		if err != nil {
 			return err

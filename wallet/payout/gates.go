@@ -158,7 +158,7 @@ func (f *gateFacts) ask(ctx context.Context, node PaydayNode) (err error) {
 	if err != nil {
 		return err
 	}
-	f.perGas = outgoing.Ladder(wallet.AmountOf(f.head.BaseFee), wallet.AmountOf(tip), 1)[0].MaxFeePerGas
+	f.perGas = outgoing.DefaultBudget.Of(outgoing.FirstRung(wallet.AmountOf(f.head.BaseFee), wallet.AmountOf(tip)))
 	f.counts = map[common.Address]uint64{}
 	for _, list := range [][]common.Address{f.senders, f.others} {
 		for _, a := range list {
@@ -168,12 +168,12 @@ func (f *gateFacts) ask(ctx context.Context, node PaydayNode) (err error) {
 		}
 	}
 	f.balances = funds{}
-	for _, a := range f.senders {
-		for id := range map[wallet.AssetID]bool{f.coin.ID: true, f.asset.ID: true} {
-			balance, err := askBalance(ctx, node, a, id, f.cursor.HeadHash)
-			if err != nil {
-				return wallet.WithHint(fmt.Errorf("balance of %s at block %d: %w", a, f.cursor.Head, err), "airlock scan reads up to the newest block, whose state every node has")
-			}
+	for id := range map[wallet.AssetID]bool{f.coin.ID: true, f.asset.ID: true} {
+		balances, err := askBalances(ctx, node, f.senders, id, f.cursor)
+		if err != nil {
+			return err
+		}
+		for _, balance := range balances {
 			f.balances.spend(common.Address{}, id, wallet.AmountOf(balance).Neg())
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -332,7 +333,7 @@ func (r *run) request(ctx context.Context) error {
 // stands at the zero address, since which of them pays is decided when a batch is
 // built.
 func (s *Service) spare(tx store.Tx, f *gateFacts) (funds, error) {
-	left := funds{}.merge(f.balances)
+	left := maps.Clone(f.balances)
 	spend := func(asset wallet.AssetID, amount wallet.Amount) { left.spend(common.Address{}, asset, amount) }
 	for _, a := range f.senders {
 		if err := store.OpenOutgoingOf(tx, s.Chain, a, func(o wallet.Outgoing) error {

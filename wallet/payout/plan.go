@@ -2,6 +2,8 @@ package payout
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -16,6 +18,8 @@ type candidate struct {
 	asset    wallet.Asset
 	rebuild  *wallet.Outgoing // what its slot holds, if it is bound to one
 	estimate uint64           // gas that a node estimates; 0 for what is built again
+	from     *line            // whose payment was estimated
+	moved    bool             // it was estimated for another one before
 	problem  string           // why the node would not estimate it, or ""
 }
 
@@ -23,6 +27,17 @@ type candidate struct {
 type LeftOut struct {
 	ID     string `json:"id"`
 	Reason string `json:"reason"`
+}
+
+// A line is the transactions of one payout address in the order of their
+// nonces. One that is stuck delays those behind it in its line, and no others.
+type line struct {
+	sender    wallet.Address
+	fresh     bool   // whether new payments may join it, or only what it left be built again
+	next      uint64 // nonce of its next new transaction
+	waiting   int    // its transactions that are not mined, those of the plan included
+	cancelGas uint64 // limit of a cancel that is signed with each; 0 for none
+	problem   error  // why nothing of it may be built, or nil
 }
 
 // funds are what senders can still spend, by place and asset.
@@ -33,23 +48,38 @@ type place struct {
 	asset  wallet.AssetID
 }
 
-// take spends amount and fee, or nothing and says what is missing.
-func (f funds) take(sender common.Address, asset, coin wallet.Asset, amount, fee wallet.Amount) string {
-	need := map[wallet.AssetID]wallet.Amount{coin.ID: fee}
-	need[asset.ID] = need[asset.ID].Add(amount)
+// missing says what a sender lacks for an amount and its fee, or "".
+func (f funds) missing(sender common.Address, asset, coin wallet.Asset, amount, fee wallet.Amount) string {
 	for _, a := range []wallet.Asset{asset, coin} {
+		var need wallet.Amount
+		if a.ID == asset.ID {
+			need = amount
+		}
+		if a.ID == coin.ID {
+			need = need.Add(fee)
+		}
 		have := f[place{sender, a.ID}]
-		if have.Cmp(need[a.ID]) < 0 {
+		if have.Cmp(need) < 0 {
 			if have.Sign() < 0 {
 				have = wallet.Amount{}
 			}
-			return fmt.Sprintf("insufficient payout funds: %s has %s to spare, and this needs %s with the highest fee", sender, a.Format(have), a.Format(need[a.ID]))
+			return fmt.Sprintf("%s: %s has %s to spare, and this needs %s with the highest fee", insufficient, sender, a.Format(have), a.Format(need))
 		}
 	}
-	for id, amount := range need {
-		f.spend(sender, id, amount)
-	}
 	return ""
+}
+
+// insufficient begins the reason of what cannot be paid for lack of funds.
+const insufficient = "insufficient payout funds"
+
+// take spends an amount and its fee, or nothing and says what is missing.
+func (f funds) take(sender common.Address, asset, coin wallet.Asset, amount, fee wallet.Amount) string {
+	missing := f.missing(sender, asset, coin, amount, fee)
+	if missing == "" {
+		f.spend(sender, asset.ID, amount)
+		f.spend(sender, coin.ID, fee)
+	}
+	return missing
 }
 
 func (f funds) spend(sender common.Address, asset wallet.AssetID, amount wallet.Amount) {
@@ -81,38 +111,23 @@ func (c Caps) of(asset wallet.AssetID) uint64 {
 // because the state may change until it is mined.
 func gasLimit(estimate uint64) uint64 { return estimate + estimate/2 }
 
-// firstRung is the fee of a new transaction. A limit above zero bounds it; below
-// the base fee nothing would be mined, and that is an error.
-func firstRung(base, tip, limit wallet.Amount) (wallet.Fee, error) {
-	fee := outgoing.Ladder(base, tip, 1)[0]
-	if limit.IsZero() {
-		return fee, nil
-	}
-	if limit.Cmp(base) < 0 {
-		return fee, wallet.WithHint(
-			fmt.Errorf("the base fee is %s gwei now, above the limit of %s gwei", base.Decimal(9), limit.Decimal(9)),
-			"wait until blocks are cheaper, or raise --max-fee")
-	}
-	if fee.MaxFeePerGas.Cmp(limit) > 0 {
-		fee.MaxFeePerGas = limit
-	}
-	if fee.MaxPriorityFeePerGas.Cmp(fee.MaxFeePerGas) > 0 {
-		fee.MaxPriorityFeePerGas = fee.MaxFeePerGas
-	}
-	return fee, nil
-}
-
-// replacing is the fee of a transaction that may have to take the place of
-// earlier ones with its nonce: an eighth above the highest of them that was
-// signed, as nodes demand a tenth, and no less than a new one's.
+// replacing is the first rung of a transaction that may have to take the place
+// of earlier ones with its nonce: an eighth above them, as nodes demand a tenth,
+// and no less than a new one's. Of an attempt that goes on that is its top rung;
+// of one that was given up, and of a cancel, the highest that a node was given,
+// since a signed copy that somebody else sent at more does the same.
 func replacing(o *wallet.Outgoing, fee wallet.Fee) wallet.Fee {
-	for _, a := range o.Attempts {
-		if len(a.Signed) == 0 {
+	for i := range o.Attempts {
+		a := &o.Attempts[i]
+		if len(a.Signed) == 0 || a.Cancel && a.Offered == 0 {
 			continue
 		}
-		top := a.Rungs[len(a.Rungs)-1]
-		fee.MaxFeePerGas = larger(fee.MaxFeePerGas, eighthAbove(top.MaxFeePerGas))
-		fee.MaxPriorityFeePerGas = larger(fee.MaxPriorityFeePerGas, eighthAbove(top.MaxPriorityFeePerGas))
+		given := a.Rungs[a.Rung()]
+		if !a.Cancel && a.Live() {
+			given = a.Rungs[len(a.Rungs)-1]
+		}
+		fee.MaxFeePerGas = larger(fee.MaxFeePerGas, eighthAbove(given.MaxFeePerGas))
+		fee.MaxPriorityFeePerGas = larger(fee.MaxPriorityFeePerGas, eighthAbove(given.MaxPriorityFeePerGas))
 	}
 	fee.MaxFeePerGas = larger(fee.MaxFeePerGas, fee.MaxPriorityFeePerGas)
 	return fee
@@ -130,74 +145,212 @@ func larger(a, b wallet.Amount) wallet.Amount {
 	return b
 }
 
-// A pick is a candidate that goes into the batch.
-type pick struct {
-	candidate
-	slot    wallet.Slot
-	path    wallet.Path
-	payload wallet.Payload
-	fee     wallet.Fee
-}
-
 // planner decides from facts alone what a batch holds.
 type planner struct {
 	coin   wallet.Asset
-	sender wallet.Address // of new payments
-	next   uint64         // its next nonce
-	fee    wallet.Fee     // of new payments
+	lines  []*line         // those of new payments first, by index
+	ladder []wallet.Fee    // of new payments
+	rungs  int             // that were asked for
+	budget outgoing.Budget // of each item
 	caps   Caps
+	price  wallet.Amount // wei per gas that would be paid now
+	have   funds         // before the plan
 	funds  funds
 	max    int
 
-	picks   []pick
-	empties []batch.Item // cancels and no-ops
-	leftOut []LeftOut
+	items     []batch.Item // payments, those that are built again first
+	estimates []uint64     // gas that each of them is estimated to use
+	rebuilt   int          // how many of them are built again
+	empties   []batch.Item // cancels and no-ops
+	leftOut   []LeftOut
+
+	gas map[common.Address]uint64 // limit of a transaction that pays nobody, by sender, where it was asked
 }
 
-func (p *planner) full() bool { return len(p.picks)+len(p.empties) >= p.max }
+func (p *planner) full() bool { return len(p.items)+len(p.empties) >= p.max }
+
+// all is what the batch holds, the nonces of each sender rising.
+func (p *planner) all() []batch.Item { return inOrder(slices.Concat(p.items, p.empties)) }
 
 func (p *planner) leave(c candidate, reason string) {
 	p.leftOut = append(p.leftOut, LeftOut{c.w.ID, reason})
+}
+
+// lineOf returns the line of a sender, or nil.
+func (p *planner) lineOf(sender common.Address) *line {
+	for _, l := range p.lines {
+		if l.sender.Address == sender {
+			return l
+		}
+	}
+	return nil
+}
+
+// usable says why nothing can be built on any line, or nil if something can.
+func (p *planner) usable() (err error) {
+	for _, l := range p.lines {
+		if l.problem == nil {
+			return nil
+		}
+		if err == nil {
+			err = l.problem
+		}
+	}
+	return err
 }
 
 // again takes what a discarded batch left bound. It keeps its nonce, payload
 // and gas limit.
 func (p *planner) again(c candidate) {
 	o := c.rebuild
-	fee := replacing(o, p.fee)
-	if missing := p.funds.take(o.Slot.Sender, c.asset, p.coin, c.w.Amount, larger(fee.MaxFeePerGas.Mul(o.Payload.Gas), o.WorstFee())); missing != "" {
+	l := p.lineOf(o.Slot.Sender)
+	if l.problem != nil {
+		p.leave(c, l.problem.Error())
+		return
+	}
+	ladder, err := outgoing.Ladder(replacing(o, p.ladder[0]), p.rungs, p.budget)
+	if err != nil {
+		p.leave(c, fmt.Sprintf("to take the place of what was signed before: %v", err))
+		return
+	}
+	it := p.item(c, wallet.Address{Address: o.Slot.Sender, Path: o.Path}, o.Slot.Nonce, o.Payload, ladder, l.cancelGas)
+	worst := larger(it.WorstFee(), o.WorstFee())
+	if missing := p.funds.take(o.Slot.Sender, c.asset, p.coin, c.w.Amount, worst); missing != "" {
 		p.leave(c, missing)
 		return
 	}
-	p.picks = append(p.picks, pick{c, o.Slot, o.Path, o.Payload, fee})
+	p.take(it, o.Payload.Gas/3*2) // of which half as much again is the limit
+	p.rebuilt++
 }
 
-// add takes a new payment and gives it the next nonce.
-func (p *planner) add(c candidate) {
+// place returns the line that a new payment with so much gas joins: of those
+// that can pay it at its worst fee the one with the fewest transactions waiting,
+// and of equal ones the first. It says why if there is none.
+func (p *planner) place(c *candidate, gas uint64) (best *line, why string) {
+	usable := 0
+	var richest *line
+	for _, l := range p.lines {
+		if !l.fresh || l.problem != nil || c.moved && l != c.from {
+			continue
+		}
+		usable++
+		if have := func(l *line) wallet.Amount { return p.funds[place{l.sender.Address, c.asset.ID}] }; richest == nil || have(l).Cmp(have(richest)) > 0 {
+			richest = l
+		}
+		if best != nil && l.waiting >= best.waiting {
+			continue
+		}
+		if p.missing(c, l, gas) == "" {
+			best = l
+		}
+	}
+	switch {
+	case best != nil:
+		return best, ""
+	case usable == 0:
+		return nil, p.lines[0].problem.Error() // a batch has one line of new payments at least
+	}
+	why = p.missing(c, richest, gas)
+	if usable > 1 {
+		why += fmt.Sprintf(", and none of the other %d payout addresses can pay it either", usable-1)
+	}
+	return nil, why
+}
+
+func (p *planner) missing(c *candidate, l *line, gas uint64) string {
+	return p.funds.missing(l.sender.Address, c.asset, p.coin, c.w.Amount, p.worstFee(gas, l.cancelGas))
+}
+
+// worstFee is what a new payment may cost in gas, in wei.
+func (p *planner) worstFee(gas, cancelGas uint64) wallet.Amount {
+	it := batch.Item{Gas: gas, Rungs: p.ladder, Cancel: cancelOf(p.ladder, cancelGas)}
+	return it.WorstFee()
+}
+
+// foresee chooses for each candidate whose payment a node is asked to estimate:
+// that of the line which it will join if the estimates bring no surprise.
+func (p *planner) foresee(list []candidate) {
+	ahead := &planner{coin: p.coin, ladder: p.ladder, funds: maps.Clone(p.funds)}
+	back := map[*line]*line{}
+	for _, l := range p.lines {
+		twin := *l
+		ahead.lines = append(ahead.lines, &twin)
+		back[&twin] = l
+	}
+	for i := range list {
+		c := &list[i]
+		c.from = p.firstUsable()
+		if l, _ := ahead.place(c, gasLimit(batch.MinGas)); l != nil {
+			c.from = back[l]
+			ahead.funds.take(l.sender.Address, c.asset, p.coin, c.w.Amount, ahead.worstFee(gasLimit(batch.MinGas), l.cancelGas))
+			l.waiting++
+		}
+	}
+}
+
+// firstUsable is the first line that new payments may join, or nil.
+func (p *planner) firstUsable() *line {
+	for _, l := range p.lines {
+		if l.fresh && l.problem == nil {
+			return l
+		}
+	}
+	return nil
+}
+
+// add takes a new payment and gives it the next nonce of a line. Where that is
+// not the line for which it was estimated, nothing is decided, and the caller
+// estimates it for the line that add returns and calls it again; it stays there
+// or is left out then.
+func (p *planner) add(c candidate) (elsewhere *line) {
 	limit := gasLimit(c.estimate)
 	if highest := p.caps.of(c.asset.ID); c.problem == "" && limit > highest {
 		c.problem = fmt.Sprintf("needs %d gas with the margin, above the cap of %d", limit, highest)
 	}
 	if c.problem != "" {
 		// A node also refuses what the sender cannot pay; say so in our words.
-		if missing := (funds{}).merge(p.funds).take(p.sender.Address, c.asset, p.coin, c.w.Amount, wallet.Amount{}); missing != "" {
+		if l, missing := p.place(&c, 0); l == nil {
 			c.problem = missing
 		}
 		p.leave(c, c.problem)
-		return
+		return nil
 	}
-	if missing := p.funds.take(p.sender.Address, c.asset, p.coin, c.w.Amount, p.fee.MaxFeePerGas.Mul(limit)); missing != "" {
-		p.leave(c, missing)
-		return
+	l, why := p.place(&c, limit)
+	switch {
+	case l == nil:
+		p.leave(c, why)
+	case l != c.from:
+		return l
+	default:
+		it := p.item(c, l.sender, l.next, outgoing.PayloadOf(c.asset.ID, c.w.To, c.w.Amount, limit), p.ladder, l.cancelGas)
+		p.funds.take(l.sender.Address, c.asset, p.coin, c.w.Amount, it.WorstFee()) // which place made sure of
+		p.take(it, c.estimate)
+		l.next++
+		l.waiting++
 	}
-	slot := wallet.Slot{ChainID: p.coin.ID.ChainID, Sender: p.sender.Address, Nonce: p.next}
-	p.next++
-	p.picks = append(p.picks, pick{c, slot, p.sender.Path, outgoing.PayloadOf(c.asset.ID, c.w.To, c.w.Amount, limit), p.fee})
+	return nil
 }
 
-func (f funds) merge(g funds) funds {
-	for k, v := range g {
-		f[k] = v
+// take puts an item into the batch that is estimated to use so much gas.
+func (p *planner) take(it batch.Item, estimate uint64) {
+	p.items = append(p.items, it)
+	p.estimates = append(p.estimates, estimate)
+}
+
+func (p *planner) item(c candidate, from wallet.Address, nonce uint64, payload wallet.Payload, ladder []wallet.Fee, cancelGas uint64) batch.Item {
+	return batch.Item{
+		From: from.Address, Path: from.Path, Nonce: nonce,
+		To: payload.To, Value: payload.Value, Data: payload.Data, Gas: payload.Gas,
+		Rungs: ladder, Cancel: cancelOf(ladder, cancelGas), Requires: -1, RequestedBy: c.w.RequestedBy,
+		Intent: wallet.Intent{Kind: wallet.IntentWithdrawal, ID: c.w.ID, Asset: c.asset.ID, Recipient: c.w.To, Amount: c.w.Amount},
 	}
-	return f
+}
+
+// cancelOf is the cancel that outbids a ladder, or nil if it may use no gas.
+func cancelOf(ladder []wallet.Fee, gas uint64) *batch.Cancel {
+	if gas == 0 {
+		return nil
+	}
+	fee := batch.Bump(ladder[len(ladder)-1])
+	return &batch.Cancel{Gas: gas, MaxFeePerGas: fee.MaxFeePerGas, MaxPriorityFeePerGas: fee.MaxPriorityFeePerGas}
 }

@@ -103,11 +103,12 @@ func newNetwork(t testing.TB) *network {
 type world struct {
 	*network
 	failer
-	ctx  context.Context
-	path string
-	db   *crashDB
-	s    *Service
-	time time.Time
+	ctx   context.Context
+	path  string
+	db    *crashDB
+	s     *Service
+	time  time.Time
+	rungs int // that build plans; 0 for the default
 }
 
 // newWorld makes a home whose account alice has 50 ether and 5000 tokens of the
@@ -230,7 +231,7 @@ func (w *world) approve(ids ...string) {
 
 func (w *world) build() Built {
 	w.Helper()
-	b, err := w.s.Build(w.ctx, w.client, BuildOptions{Expiry: testExpiry})
+	b, err := w.s.Build(w.ctx, w.client, BuildOptions{Expiry: testExpiry, Rungs: w.rungs})
 	w.must(err)
 	return b
 }

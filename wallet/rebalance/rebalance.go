@@ -268,7 +268,9 @@ func (f *facts) ask(ctx context.Context) (*planner, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.rungs = outgoing.Ladder(wallet.AmountOf(head.BaseFee), wallet.AmountOf(tip), f.o.Rungs)
+	if p.rungs, err = outgoing.Ladder(outgoing.FirstRung(wallet.AmountOf(head.BaseFee), wallet.AmountOf(tip)), f.o.Rungs, outgoing.DefaultBudget); err != nil {
+		return nil, err
+	}
 	p.again(f.slots)
 	for _, m := range list {
 		way := m.route(f.treasury)

@@ -466,10 +466,15 @@ func (p *Planner) rebuildFees(slots []wallet.Outgoing, have wallet.Amount) (rung
 	if fee.Cmp(p.terms.Floor) < 0 {
 		return p.terms.Rungs, missing
 	}
-	return []wallet.Fee{{
-		MaxFeePerGas:         fee,
-		MaxPriorityFeePerGas: least(fee, p.terms.Rungs[0].MaxPriorityFeePerGas),
-	}}, wallet.Amount{}
+	first := p.terms.Rungs[0]
+	if fee.Cmp(first.MaxFeePerGas) < 0 {
+		first = wallet.Fee{MaxFeePerGas: fee, MaxPriorityFeePerGas: least(fee, first.MaxPriorityFeePerGas)}
+	}
+	rungs, err := outgoing.Ladder(first, len(p.terms.Rungs), outgoing.Budget{PerGas: fee})
+	if err != nil {
+		return p.terms.Rungs, missing
+	}
+	return rungs, wallet.Amount{}
 }
 
 // again is the item of a slot that was built before.

@@ -20,12 +20,19 @@ const (
 	// DefaultMax is how many items a sweep holds unless the operator says
 	// otherwise.
 	DefaultMax = 1000
+	// DefaultRungs is how many rungs a sweep has unless the operator says
+	// otherwise.
+	DefaultRungs = 3
 	// tries is how often a plan is made again because the store changed
 	// meanwhile.
 	tries = 3
 	// minGas is the least that any transaction costs.
 	minGas = params.TxGas
 )
+
+// DefaultBudget is twice the first rung. A sweep can wait for cheaper blocks, and
+// what its top rung may cost stays behind as dust.
+var DefaultBudget = outgoing.Budget{Times: 2}
 
 // Sweeper plans sweeps of one chain of a home.
 type Sweeper struct {
@@ -43,9 +50,10 @@ type Options struct {
 	Min   *wallet.Amount
 	// Max is the number of items; 0 is DefaultMax, and batch.MaxItems the most.
 	Max      int
-	Rungs    int           // of the fee ladder; 0 is 1
-	Validity time.Duration // of the batch; 0 is outgoing.Validity
-	DryRun   bool          // write nothing
+	Rungs    int             // of the fee ladder; 0 is DefaultRungs
+	Budget   outgoing.Budget // of the top rung; zero is DefaultBudget
+	Validity time.Duration   // of the batch; 0 is outgoing.Validity
+	DryRun   bool            // write nothing
 	// Progress, if set, hears how many sources were looked at so far.
 	Progress func(sources uint64)
 }
@@ -67,7 +75,10 @@ type Result struct {
 // its transactions in one step. Where there is nothing to sweep nothing is
 // written.
 func (s *Sweeper) Sweep(ctx context.Context, o Options) (res Result, err error) {
-	o.Max, o.Rungs = cmp.Or(o.Max, DefaultMax), cmp.Or(o.Rungs, 1)
+	o.Max, o.Rungs = cmp.Or(o.Max, DefaultMax), cmp.Or(o.Rungs, DefaultRungs)
+	if o.Budget.IsZero() {
+		o.Budget = DefaultBudget
+	}
 	o.Validity = cmp.Or(o.Validity, outgoing.Validity)
 	if o.Max < 1 || o.Max > batch.MaxItems {
 		return res, wallet.As(wallet.ErrUsage, "%d items: want 1 to %d", o.Max, batch.MaxItems)
@@ -161,10 +172,17 @@ func (f *facts) plan(ctx context.Context, o Options) (p *Planner, more bool, err
 	if err != nil {
 		return nil, false, err
 	}
+	if f.head.BaseFee == nil {
+		return nil, false, errors.New("the chain has no base fee (EIP-1559), and airlock builds no other transactions")
+	}
 	baseFee := wallet.AmountOf(f.head.BaseFee)
+	ladder, err := outgoing.Ladder(outgoing.FirstRung(baseFee, wallet.AmountOf(tip)), o.Rungs, o.Budget)
+	if err != nil {
+		return nil, false, err
+	}
 	p = NewPlanner(Terms{
 		ChainID: f.ChainID, Treasury: f.treasury.Address, TreasuryPath: f.treasury.Path.String(),
-		Rungs: outgoing.Ladder(baseFee, wallet.AmountOf(tip), o.Rungs), Floor: baseFee.Add(wallet.AmountOf(tip)),
+		Rungs: ladder, Floor: baseFee.Add(wallet.AmountOf(tip)),
 		Gas: funder, Asset: o.Asset, Min: o.Min, Max: o.Max,
 	})
 	again, err := f.discarded(ctx)

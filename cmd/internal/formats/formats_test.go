@@ -128,7 +128,11 @@ func TestAddresses(t *testing.T) {
 
 // ladder is the fees of an item: rungs of them, from 30 gwei on.
 func ladder(rungs int) []wallet.Fee {
-	return outgoing.Ladder(wallet.NewAmount(14_000_000_000), wallet.NewAmount(2_000_000_000), rungs)
+	list := []wallet.Fee{outgoing.FirstRung(wallet.NewAmount(14_000_000_000), wallet.NewAmount(2_000_000_000))}
+	for len(list) < rungs {
+		list = append(list, batch.Bump(list[len(list)-1]))
+	}
+	return list
 }
 
 func pays(kind wallet.IntentKind, id string, asset wallet.AssetID, to common.Address, amount wallet.Amount, gas uint64) batch.Item {

@@ -44,24 +44,49 @@ func printAddresses(s *Station, w io.Writer, rows []addressRow) {
 }
 
 func newAddressNew(s *Station) *cobra.Command {
-	count := 1
+	count, role := 1, ""
 	c := &cobra.Command{
 		Use:   "new ACCOUNT",
-		Short: "Make deposit addresses for an account",
+		Short: "Make deposit addresses for an account, or payout addresses",
 		Long: `Make deposit addresses for an account, from the vault's extended public key
 alone. An account may have any number; what arrives at any of them is its own.
 
 Many are made in several steps. When the command is interrupted, those made so
-far are printed and stay; address list shows them.`,
+far are printed and stay; address list shows them.
+
+With --role payout and no account it makes further payout addresses, from which
+build-withdrawals --senders pays side by side. They pay once they are funded and
+scanned.`,
 		Example: `  airlock address new alice
-  airlock address new spare --count 100000 --json > addresses.json`,
-		Args: cobra.ExactArgs(1),
+  airlock address new spare --count 100000 --json > addresses.json
+  airlock address new --role payout --count 3`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case role == wallet.PayoutRole.String() && len(args) == 0:
+				return runAddressNewPayout(c.Context(), s, count)
+			case role != "" && role != wallet.DepositRole.String() && role != wallet.PayoutRole.String():
+				return wallet.As(wallet.ErrUsage, "--role %q: want deposit or payout", role)
+			case role == wallet.PayoutRole.String():
+				return wallet.As(wallet.ErrUsage, "account %q: payout addresses are the house's: leave the account out", args[0])
+			case len(args) == 0:
+				return wallet.As(wallet.ErrUsage, "name the account whose deposits they receive, or take --role payout")
+			}
 			return runAddressNew(c.Context(), s, args[0], count)
 		},
 	}
 	c.Flags().IntVarP(&count, "count", "n", count, "make this `number` of them")
+	c.Flags().StringVar(&role, "role", "", "make addresses of a `role`: deposit (default) or payout")
 	return c
+}
+
+func runAddressNewPayout(ctx context.Context, s *Station, count int) error {
+	made, err := s.Book().NewPayoutAddresses(ctx, count)
+	if err != nil {
+		return err
+	}
+	rows := addressRows(made)
+	return s.Print(rows, func(w io.Writer) { printAddresses(s, w, rows) })
 }
 
 func runAddressNew(ctx context.Context, s *Station, account string, count int) error {

@@ -23,17 +23,20 @@ import (
 )
 
 type buildFlags struct {
-	out     string
-	max     int
-	expires time.Duration
-	maxFee  string
-	gasCap  []string
-	float   bool
-	most    []string // of one withdrawal, by asset
+	feeFlags
+	out      string
+	max      int
+	expires  time.Duration
+	cancel   bool
+	senders  int
+	estimate bool
+	gasCap   []string
+	float    bool
+	most     []string // of one withdrawal, by asset
 }
 
 func newBuildWithdrawals(s *Station) *cobra.Command {
-	o := buildFlags{expires: outgoing.Validity}
+	o := buildFlags{expires: outgoing.Validity, cancel: true, senders: 1}
 	c := &cobra.Command{
 		Use:   "build-withdrawals -o FILE",
 		Short: "Write a batch of approved withdrawals for the signing station",
@@ -42,25 +45,46 @@ its own nonce, then the others in the order of their requests. Gas is estimated
 for each recipient. What cannot be paid now is left out alone, and withdraw show
 tells why.
 
+Each is signed at --rungs rising fees, from 2 × base fee + tip up to --budget, so
+that confirm can raise the fee without another trip to the signing station. Each fee
+is at least a tenth above the one before, and payout funds must cover the highest. A
+cancel that outbids it by a tenth is signed along (--cancel=false: none), so that the
+nonce can be taken without another trip either. The policy must allow cancels, and a
+fee of a tenth above the budget.
+
+With --senders, new withdrawals are paid from several payout addresses, each in the
+shortest queue of those that can pay it: one that is stuck delays only those behind
+it in its own. address new --role payout makes such addresses; fund each of them.
+
+--estimate tells what the batch would hold and cost, and writes nothing.
+
 A withdrawal in a batch is bound to its nonce. If the file is lost, batch show
 writes it again.
 
 With --float the batch pays from the float and is signed here, with airlock sign.
 A withdrawal that was built once stays with the vault that it was built for.`,
 		Example: `  airlock build-withdrawals -o /media/usb/batch.json
-  airlock build-withdrawals -o batch.json --max 500 --max-fee 80 --gas-cap token=400000
+  airlock build-withdrawals -o batch.json --max 500 --rungs 6 --budget 200 --gas-cap token=400000
+  airlock build-withdrawals --estimate --senders 4
   airlock build-withdrawals --float --max-amount ETH=0.5 -o small.json`,
-		RunE: func(c *cobra.Command, _ []string) error { return runBuildWithdrawals(c.Context(), s, o) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !c.Flags().Changed("cancel") {
+				o.cancel = !o.float // whose keys are here, so that a cancel can be signed when it is wanted
+			}
+			return runBuildWithdrawals(c.Context(), s, o)
+		},
 	}
 	f := c.Flags()
 	f.StringVarP(&o.out, "output", "o", "", "`file` to write; it must not exist")
 	f.IntVar(&o.max, "max", 0, "at most `N` withdrawals (default as many as a batch holds)")
 	f.DurationVar(&o.expires, "expires", o.expires, "how long the batch may be signed")
-	f.StringVar(&o.maxFee, "max-fee", "", "pay at most this many `gwei` per gas")
+	o.add(c, outgoing.DefaultRungs, outgoing.DefaultBudget)
+	f.BoolVar(&o.cancel, "cancel", o.cancel, "have a cancel signed with each (not by default with --float)")
+	f.IntVar(&o.senders, "senders", o.senders, "pay from the first `N` payout addresses")
+	f.BoolVar(&o.estimate, "estimate", false, "tell what it would cost, and write nothing")
 	f.StringArrayVar(&o.gasCap, "gas-cap", nil, "leave out what needs more gas, as coin=`N` or token=N (default coin=500000, token=300000)")
 	f.BoolVar(&o.float, "float", false, "pay from the float, whose keys are on this station")
 	f.StringArrayVar(&o.most, "max-amount", nil, "with --float, leave out withdrawals of an asset above an amount, as `ASSET=AMOUNT`")
-	_ = c.MarkFlagRequired("output") // the flag was defined above
 	return c
 }
 
@@ -69,8 +93,10 @@ func runBuildWithdrawals(ctx context.Context, s *Station, o buildFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := mustNotExist(o.out); err != nil {
-		return err
+	if !o.estimate {
+		if err := mustNotExist(o.out); err != nil {
+			return err
+		}
 	}
 	p, err := s.payouts(ctx)
 	if err != nil {
@@ -86,6 +112,14 @@ func runBuildWithdrawals(ctx context.Context, s *Station, o buildFlags) error {
 	defer node.Close()
 	progress := s.Progress("gas estimates", 0)
 	opts.Progress = func() { progress.Add(1) }
+	if o.estimate {
+		plan, err := p.Estimate(ctx, node, opts)
+		progress.End()
+		if err != nil {
+			return err
+		}
+		return printEstimate(ctx, s, plan)
+	}
 	built, err := p.Build(ctx, node, opts)
 	progress.End()
 	for _, l := range built.LeftOut {
@@ -99,21 +133,36 @@ func runBuildWithdrawals(ctx context.Context, s *Station, o buildFlags) error {
 	if err != nil {
 		return err
 	}
+	noteFewerRungs(s, built.Plan)
 	if err := writeBatch(o.out, built.Record); err != nil {
 		return err
 	}
 	result := struct {
 		batchRow
+		Rungs   []feeRow         `json:"rungs"`
 		LeftOut []payout.LeftOut `json:"left_out"`
-	}{newBatchRow(built.Batch), built.LeftOut}
+	}{newBatchRow(built.Batch), feeRows(built.Ladder), built.LeftOut}
 	return s.Print(result, func(out io.Writer) {
 		result.write(out)
 		fmt.Fprintf(out, "written to %s\n", cli.Clean(o.out))
 	})
 }
 
+// noteFewerRungs tells of a budget that has no room for what was asked for.
+func noteFewerRungs(s *Station, p payout.Plan) {
+	if n := len(p.Ladder); n > 0 && n < p.Wanted {
+		s.Note("the budget leaves room for %d of %d rungs: each is at least a tenth above the one before", n, p.Wanted)
+	}
+}
+
 func (o buildFlags) parse() (b payout.BuildOptions, err error) {
-	b.Max, b.Expiry, b.Float.Use = o.max, o.expires, o.float
+	b.Max, b.Expiry, b.Float.Use, b.Cancel, b.Senders = o.max, o.expires, o.float, o.cancel, o.senders
+	if o.out == "" && !o.estimate {
+		return b, wallet.As(wallet.ErrUsage, "--output is missing: name the file to write, or take --estimate")
+	}
+	if o.senders < 1 || o.senders > payout.MaxSenders {
+		return b, wallet.As(wallet.ErrUsage, "--senders %d: want 1 to %d", o.senders, payout.MaxSenders)
+	}
 	if len(o.most) > 0 && !o.float {
 		return b, wallet.As(wallet.ErrUsage, "--max-amount: only the float is limited; give --float, too")
 	}
@@ -123,10 +172,8 @@ func (o buildFlags) parse() (b payout.BuildOptions, err error) {
 	if o.expires < time.Minute || o.expires > 30*24*time.Hour {
 		return b, wallet.As(wallet.ErrUsage, "--expires %s: want one minute to 30 days", o.expires)
 	}
-	if o.maxFee != "" {
-		if b.MaxFee, err = wallet.ParseDecimal(o.maxFee, 9); err != nil || b.MaxFee.IsZero() {
-			return b, wallet.As(wallet.ErrUsage, "--max-fee %q: want gwei per gas above zero, such as 40 or 0.5", o.maxFee)
-		}
+	if b.Rungs, b.Budget, err = o.feeFlags.parse(); err != nil {
+		return b, err
 	}
 	for _, text := range o.gasCap {
 		what, number, _ := strings.Cut(text, "=")

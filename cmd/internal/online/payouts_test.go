@@ -146,15 +146,19 @@ func (h *payoutHome) sign(in, out string) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		tx, err := types.SignTx(b.Items[i].Transaction(b.ChainID, 0), types.LatestSignerForChainID(new(big.Int).SetUint64(b.ChainID)), key)
-		if err != nil {
-			h.Fatal(err)
+		var signatures []wallet.SignedRung
+		for n := range b.Items[i].Signatures() {
+			tx, err := types.SignTx(b.Items[i].Transaction(b.ChainID, n), types.LatestSignerForChainID(new(big.Int).SetUint64(b.ChainID)), key)
+			if err != nil {
+				h.Fatal(err)
+			}
+			raw, err := tx.MarshalBinary()
+			if err != nil {
+				h.Fatal(err)
+			}
+			signatures = append(signatures, wallet.SignedRung{Hash: tx.Hash(), Raw: raw})
 		}
-		raw, err := tx.MarshalBinary()
-		if err != nil {
-			h.Fatal(err)
-		}
-		s.Transactions = append(s.Transactions, []wallet.SignedRung{{Hash: tx.Hash(), Raw: raw}})
+		s.Transactions = append(s.Transactions, signatures)
 	}
 	signed, err := s.Encode()
 	if err == nil {
@@ -276,7 +280,11 @@ func TestWithdrawalBadInput(t *testing.T) {
 		"no output":            {[]string{"build-withdrawals"}, cli.ExitUsage, "output"},
 		"output exists":        {[]string{"build-withdrawals", "-o", h.at("watch.json")}, cli.ExitUsage, "another name"},
 		"bad gas cap":          {[]string{"build-withdrawals", "-o", h.at("b.json"), "--gas-cap", "x=1"}, cli.ExitUsage, "coin=N"},
-		"bad fee":              {[]string{"build-withdrawals", "-o", h.at("b.json"), "--max-fee", "-3"}, cli.ExitUsage, "gwei"},
+		"bad fee":              {[]string{"build-withdrawals", "-o", h.at("b.json"), "--budget", "-3"}, cli.ExitUsage, "gwei"},
+		"bad multiple":         {[]string{"build-withdrawals", "-o", h.at("b.json"), "--budget", "0x"}, cli.ExitUsage, "1000x"},
+		"no rungs":             {[]string{"build-withdrawals", "-o", h.at("b.json"), "--rungs", "0"}, cli.ExitUsage, "1 to 10"},
+		"no senders":           {[]string{"build-withdrawals", "-o", h.at("b.json"), "--senders", "0"}, cli.ExitUsage, "1 to 100"},
+		"no such sender":       {[]string{"build-withdrawals", "-o", h.at("b.json"), "--senders", "2"}, cli.ExitFailed, "address new --role payout"},
 		"unknown batch":        {[]string{"batch", "show", "ffff"}, cli.ExitFailed, "batch list"},
 		"broadcast of no file": {[]string{"broadcast", h.at("no.json")}, cli.ExitUsage, "no.json"},
 		"broadcast of a watch": {[]string{"broadcast", h.at("watch.json")}, cli.ExitRefused, "copy it again"},

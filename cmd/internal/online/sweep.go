@@ -18,6 +18,7 @@ import (
 )
 
 type sweepFlags struct {
+	feeFlags
 	out     string
 	asset   string
 	min     string
@@ -34,9 +35,10 @@ func newSweep(s *Station) *cobra.Command {
 		Long: fmt.Sprintf(`Write a batch that brings what lies on deposit addresses to the treasury.
 
 Only what is confirmed is swept: the least of what the ledger says, what the
-chain proves at the final block and what lies there now. Of the coin, what gas
-may cost at the highest fee stays behind, and what is left of it is booked as
-dust. Where an address has not enough coin for the gas of its tokens, the gas
+chain proves at the final block and what lies there now. Each is signed at --rungs
+rising fees, as in build-withdrawals. Of the coin, what gas may cost at the highest
+fee stays behind, and what is left of it is booked as dust: a low --budget leaves
+less. Where an address has not enough coin for the gas of its tokens, the gas
 address sends exactly the difference first; sweep and top-up are signed in one
 trip, and the sweep is sent once its top-up is mined.
 
@@ -46,7 +48,7 @@ again first, each at its own nonce. What stays is listed with the reason. With
 nothing to sweep, no file is written.`, sweep.WorthFactor),
 		Example: `  airlock sweep -o /media/usb/sweep.json
   airlock sweep --dry-run
-  airlock sweep -o sweep.json --asset USDT --min 100`,
+  airlock sweep -o sweep.json --asset USDT --min 100 --rungs 5 --budget 4x`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runSweep(c.Context(), s, o) },
 	}
@@ -54,6 +56,7 @@ nothing to sweep, no file is written.`, sweep.WorthFactor),
 	f.StringVarP(&o.out, "output", "o", "", "`file` to write; it must not exist")
 	f.StringVar(&o.asset, "asset", "", "sweep only this `asset`: a symbol or a contract")
 	f.StringVar(&o.min, "min", "", "leave less than this `amount` where it lies: of --asset, else of the coin")
+	o.add(c, sweep.DefaultRungs, sweep.DefaultBudget)
 	f.IntVar(&o.max, "max", o.max, "at most `N` transactions, top-ups included")
 	f.DurationVar(&o.expires, "expires", o.expires, "how long the batch may be signed")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be swept, and write nothing")
@@ -109,6 +112,9 @@ func (o sweepFlags) parse(ctx context.Context, s *Station, chain wallet.Chain) (
 	}
 	if o.expires < time.Minute || o.expires > 30*24*time.Hour {
 		return opts, wallet.As(wallet.ErrUsage, "--expires %s: want one minute to 30 days", o.expires)
+	}
+	if opts.Rungs, opts.Budget, err = o.feeFlags.parse(); err != nil {
+		return opts, err
 	}
 	asset := chain.Coin
 	if o.asset != "" {
