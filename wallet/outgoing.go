@@ -130,8 +130,9 @@ const (
 // Refusal is the class of a node's answer that it does not take a transaction.
 type Refusal string
 
-// RefusalUnderpriced says that its fees are too low, for the node or to replace
-// what the node has. The names of other classes are for people alone.
+// RefusalUnderpriced says that its fees are too low for the node, or to replace
+// what the node has, although they are what the market asks. The names of other
+// classes are for people alone.
 const RefusalUnderpriced Refusal = "underpriced"
 
 // Outgoing is the transaction of one slot.

@@ -32,6 +32,8 @@ type Decision struct {
 	told   bool        // somebody answered about the rung that a node should have
 	took   bool        // somebody has that
 	rung   int         // to be offered
+	met    bool        // the rung to be offered pays what the market asks, as far as that is known
+	stuck  string      // why no fee that was signed is enough, or ""
 	answer string      // why it is not further, as far as that is known
 	basis  basis
 }
@@ -131,8 +133,9 @@ func (d *Decision) decide(p *Place, m Market, t Terms, now time.Time) {
 		d.Offer, d.Climb = true, true
 		d.rung++
 	}
+	d.met = !m.Known || m.Met(a.Rungs[d.rung])
 	if why := stuck(o, a, m); p.Head && why != "" {
-		d.answer = why
+		d.stuck, d.answer = why, why
 	}
 }
 
@@ -156,6 +159,12 @@ type Offer struct {
 	Hash  common.Hash
 	Raw   hexutil.Bytes
 	Climb bool // its rung is offered for the first time, in the place of a lower one
+	// Stuck says why no fee that was signed is enough, or is empty. It tells more
+	// than a node that refuses it as underpriced.
+	Stuck string
+	// Met says that it pays what the market asks: a node that refuses it as
+	// underpriced asks for more than that.
+	Met bool
 }
 
 // Marked is what MarkOffered wrote.
@@ -231,7 +240,7 @@ func offer(o *wallet.Outgoing, d *Decision, head uint64, now time.Time) Offer {
 	if a.Offered <= d.rung {
 		a.Offered, a.RungAt, a.RungHead = d.rung+1, now, head
 	}
-	return Offer{Slot: o.Slot, Hash: a.Signed[d.rung].Hash, Raw: a.Signed[d.rung].Raw, Climb: d.Climb}
+	return Offer{Slot: o.Slot, Hash: a.Signed[d.rung].Hash, Raw: a.Signed[d.rung].Raw, Climb: d.Climb, Stuck: d.stuck, Met: d.met}
 }
 
 // Answer is what a node said to an offer, and whether one has it.

@@ -370,8 +370,16 @@ func (r *round) read(o outgoing.Offer, err error, seen bool) outgoing.Answer {
 		a.Refusal, a.Text = refusalPoolFull, "no room for it now: "+err.Error()
 	default:
 		sum.Refused++
-		a.Refusal = refusalOf(result)
+		a.Refusal = wallet.Refusal(result.String())
+		if low := result == chain.SendUnderpriced || result == chain.SendNotReplacing; low && o.Met {
+			a.Refusal = wallet.RefusalUnderpriced
+		} else if low {
+			a.Refusal = refusalMarket
+		}
 		a.Text = result.String() + ": " + err.Error() + nextStep(result)
+		if a.Refusal == refusalMarket && o.Stuck != "" {
+			a.Text = o.Stuck
+		}
 	}
 	return a
 }
@@ -379,12 +387,9 @@ func (r *round) read(o outgoing.Offer, err error, seen bool) outgoing.Answer {
 // refusalPoolFull passes: nobody has to do anything about it.
 var refusalPoolFull = wallet.Refusal(chain.SendPoolFull.String())
 
-func refusalOf(r chain.SendResult) wallet.Refusal {
-	if r == chain.SendUnderpriced || r == chain.SendNotReplacing {
-		return wallet.RefusalUnderpriced
-	}
-	return wallet.Refusal(r.String())
-}
+// refusalMarket is of what pays less than the market asks: only the market says
+// whether it climbs.
+const refusalMarket wallet.Refusal = "below the market"
 
 // nextStep says what an operator can do about a refusal, beside waiting: it is
 // offered again in any case.

@@ -64,7 +64,8 @@ var (
 // network is a chain with a token, funded addresses and a client. Several
 // worlds may live on it one after the other.
 type network struct {
-	sim    *chaintest.Simulated
+	chaintest.Network
+	sim    *chaintest.Simulated // nil on others
 	client *chain.Client
 	token  common.Address
 }
@@ -72,26 +73,34 @@ type network struct {
 func newNetwork(t testing.TB) *network {
 	t.Helper()
 	sim := chaintest.NewSimulated(t, chaintest.SimulatedOptions{})
-	n := &network{sim: sim}
+	n := onNetwork(t, sim)
+	n.sim = sim
+	return n
+}
+
+// onNetwork puts a token and funds on a chain.
+func onNetwork(t testing.TB, net chaintest.Network) *network {
+	t.Helper()
+	n := &network{Network: net}
 	var err error
-	if n.token, err = sim.Deploy(t.Context(), chaintest.Token, "Test Dollar", "TUSD", uint8(6), big.NewInt(1e15)); err != nil {
+	if n.token, err = net.Deploy(t.Context(), chaintest.Token, "Test Dollar", "TUSD", uint8(6), big.NewInt(1e15)); err != nil {
 		t.Fatalf("%v", err)
 	}
 	for _, a := range []common.Address{payoutAddress, addressOf(wallet.GasRole, 0)} {
-		if _, err := sim.Fund(t.Context(), a, new(big.Int).Mul(big.NewInt(1000), ether.Big())); err != nil {
+		if _, err := net.Fund(t.Context(), a, new(big.Int).Mul(big.NewInt(1000), ether.Big())); err != nil {
 			t.Fatalf("%v", err)
 		}
 	}
-	if _, err := sim.TransferToken(t.Context(), n.token, payoutAddress, big.NewInt(1e12)); err != nil {
+	if _, err := net.TransferToken(t.Context(), n.token, payoutAddress, big.NewInt(1e12)); err != nil {
 		t.Fatalf("%v", err)
 	}
-	if err := sim.Mine(t.Context(), 1); err != nil {
+	if err := net.Mine(t.Context(), 1); err != nil {
 		t.Fatalf("%v", err)
 	}
-	if err := sim.Finalize(t.Context()); err != nil {
+	if err := net.Finalize(t.Context()); err != nil {
 		t.Fatalf("%v", err)
 	}
-	n.client, err = chain.Dial(t.Context(), chain.Options{ChainID: sim.ChainID(), URLs: []string{sim.URL()}, Attempts: 1})
+	n.client, err = chain.Dial(t.Context(), chain.Options{ChainID: net.ChainID(), URLs: []string{net.URL()}, Attempts: 1})
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
@@ -122,14 +131,14 @@ func (n *network) newWorld(t failer, dir string) *world {
 		t.Fatalf("%v", err)
 	}
 	w := &world{network: n, failer: t, ctx: ctx, path: path, db: &crashDB{DB: db, after: crashNever}, time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	w.s = &Service{DB: w.db, Chain: n.sim.ChainID(), Now: func() time.Time { return w.time }}
+	w.s = &Service{DB: w.db, Chain: n.ChainID(), Now: func() time.Time { return w.time }}
 	head, err := n.client.HeaderByNumber(ctx, nil)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
 	w.update(func(tx store.Tx) error {
 		if err := store.PutChain(tx, wallet.Chain{
-			ID: n.sim.ChainID(), Coin: wallet.Asset{ID: coinID, Symbol: "ETH", Decimals: 18},
+			ID: n.ChainID(), Coin: wallet.Asset{ID: coinID, Symbol: "ETH", Decimals: 18},
 			GenesisHash: n.client.Genesis(), StartBlock: head.Number.Uint64(), Finality: wallet.Finality{Confirmations: 1},
 		}); err != nil {
 			return err
@@ -174,7 +183,7 @@ func (n *network) newWorld(t failer, dir string) *world {
 	return w
 }
 
-func (n *network) tokenID() wallet.AssetID { return wallet.Token(n.sim.ChainID(), n.token) }
+func (n *network) tokenID() wallet.AssetID { return wallet.Token(n.ChainID(), n.token) }
 
 func (w *world) must(err error) {
 	w.Helper()
@@ -195,20 +204,20 @@ func (w *world) view(fn func(store.Tx) error) {
 
 func (w *world) scan() {
 	w.Helper()
-	_, err := scanner.New(w.db.DB, w.client, w.sim.ChainID(), scanner.Options{Now: w.s.Now}).Pass(w.ctx)
+	_, err := scanner.New(w.db.DB, w.client, w.ChainID(), scanner.Options{Now: w.s.Now}).Pass(w.ctx)
 	w.must(err)
 }
 
 func (w *world) mine(n int) {
 	w.Helper()
-	w.must(w.sim.Mine(w.ctx, n))
+	w.must(w.Mine(w.ctx, n))
 }
 
 // finish mines until the head is final, scans and confirms.
 func (w *world) finish() Report {
 	w.Helper()
 	w.mine(1)
-	w.must(w.sim.Finalize(w.ctx))
+	w.must(w.Finalize(w.ctx))
 	w.scan()
 	r, err := w.s.Confirm(w.ctx, w.dial)
 	w.must(err)
@@ -267,7 +276,7 @@ func (w *world) got(asset wallet.AssetID, who common.Address) wallet.Amount {
 	if asset.IsCoin() {
 		n, err = w.client.BalanceAt(w.ctx, who, nil)
 	} else {
-		n, err = w.sim.TokenBalance(w.ctx, asset.Contract, who)
+		n, err = w.TokenBalance(w.ctx, asset.Contract, who)
 	}
 	w.must(err)
 	return wallet.AmountOf(n)
@@ -368,8 +377,8 @@ func (w *world) file(s *batch.Signed) []byte {
 func (w *world) foreign(nonce uint64, to common.Address, value *big.Int, data []byte) *types.Transaction {
 	w.Helper()
 	tip := big.NewInt(3_000_000_000)
-	tx, err := types.SignNewTx(keyOf(wallet.Path{Role: wallet.PayoutRole}), types.LatestSignerForChainID(new(big.Int).SetUint64(w.sim.ChainID())), &types.DynamicFeeTx{
-		ChainID: new(big.Int).SetUint64(w.sim.ChainID()), Nonce: nonce, GasTipCap: tip, GasFeeCap: big.NewInt(500_000_000_000),
+	tx, err := types.SignNewTx(keyOf(wallet.Path{Role: wallet.PayoutRole}), types.LatestSignerForChainID(new(big.Int).SetUint64(w.ChainID())), &types.DynamicFeeTx{
+		ChainID: new(big.Int).SetUint64(w.ChainID()), Nonce: nonce, GasTipCap: tip, GasFeeCap: big.NewInt(500_000_000_000),
 		Gas: 200_000, To: &to, Value: value, Data: data,
 	})
 	w.must(err)
