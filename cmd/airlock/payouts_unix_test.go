@@ -65,27 +65,34 @@ func newPool(t *testing.T, accounts int) *pool {
 	p.must("init", "--chain-id", strconv.FormatUint(p.chain, 10), "--rpc", chain.URL())
 	p.must("watch", "import", watch, "--fingerprint", master.Watch().Fingerprint().String())
 	p.must("scan")
-	if err := p.store().Update(t.Context(), func(tx store.Tx) error {
-		for i := range accounts {
-			name := fmt.Sprintf("miner-%06d", i)
-			if err := store.PutPayoutAddress(tx, wallet.PayoutAddress{
-				Account: name, ChainID: p.chain, To: common.BigToAddress(big.NewInt(int64(1<<40 + i))),
-			}); err != nil {
-				return err
+	for from := 0; from < accounts; from += 1000 {
+		if err := p.store().Update(t.Context(), func(tx store.Tx) error {
+			for i := from; i < min(accounts, from+1000); i++ {
+				if err := p.earn(tx, i); err != nil {
+					return err
+				}
 			}
-			if err := store.Book(tx, wallet.Entry{
-				ID: "credit:" + name, ChainID: p.chain, Kind: wallet.EntryCredit, Time: time.Unix(0, 0),
-				Postings: wallet.Move(wallet.Coin(p.chain), wallet.NewAmount(2e18),
-					wallet.Posting{Owner: wallet.House, Book: wallet.Available}, wallet.Posting{Owner: name, Book: wallet.Available}),
-			}); err != nil {
-				return err
-			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
 	}
 	return p
+}
+
+// earn gives an account its two ether, and its payout address.
+func (p *pool) earn(tx store.Tx, i int) error {
+	name := fmt.Sprintf("miner-%06d", i)
+	if err := store.PutPayoutAddress(tx, wallet.PayoutAddress{
+		Account: name, ChainID: p.chain, To: common.BigToAddress(big.NewInt(int64(1<<40 + i))),
+	}); err != nil {
+		return err
+	}
+	return store.Book(tx, wallet.Entry{
+		ID: "credit:" + name, ChainID: p.chain, Kind: wallet.EntryCredit, Time: time.Unix(0, 0),
+		Postings: wallet.Move(wallet.Coin(p.chain), wallet.NewAmount(2e18),
+			wallet.Posting{Owner: wallet.House, Book: wallet.Available}, wallet.Posting{Owner: name, Book: wallet.Available}),
+	})
 }
 
 func (p *pool) store() *bolt.DB { return bolt.Open(filepath.Join(p.home, "airlock.db")) }

@@ -10,8 +10,11 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
-// transferColumns are the names in the first line of a file of transfers.
-var transferColumns = csvfile.Columns{Needed: []string{"id", "from", "to", "asset", "amount"}, Optional: []string{"memo"}}
+// transferColumns are the names in the first line of a file of transfers. All of
+// it is one transaction of the store, for which others wait.
+var transferColumns = csvfile.Columns{
+	Needed: []string{"id", "from", "to", "asset", "amount"}, Optional: []string{"memo"}, Most: 10_000,
+}
 
 // TransferFile is what TransferAll did.
 type TransferFile struct {

@@ -4,6 +4,7 @@ package csvfile
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -58,6 +59,7 @@ func (r *Row) Wrong(column string, err error) error {
 type Columns struct {
 	Needed, Optional []string
 	Repeat           bool // the first column may have a value in several rows
+	Most             int  // rows; 0 for MaxRows
 }
 
 func (c Columns) String() string {
@@ -108,8 +110,8 @@ func Read(name string, in io.Reader, columns Columns) ([]Row, error) {
 			return fail(lineOf(err), "", "", err)
 		}
 		line, _ := r.FieldPos(0)
-		if len(rows) == MaxRows {
-			return fail(line, "", "", fmt.Errorf("more than %d rows: split the file", MaxRows))
+		if most := cmp.Or(columns.Most, MaxRows); len(rows) == most {
+			return fail(line, "", "", fmt.Errorf("more than %d rows: split the file", most))
 		}
 		v := Row{name, line, map[string]string{}}
 		for i, column := range header {

@@ -14,8 +14,9 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
-// payeeColumns are the names in the first line of a file of payout addresses.
-var payeeColumns = csvfile.Columns{Needed: []string{"account", "address"}, Optional: []string{"asset"}, Repeat: true}
+// payeeColumns are the names in the first line of a file of payout addresses. All
+// of it is one transaction of the store, for which others wait.
+var payeeColumns = csvfile.Columns{Needed: []string{"account", "address"}, Optional: []string{"asset"}, Repeat: true, Most: 10_000}
 
 // checkPayee refuses what payouts must not pay: what no withdrawal may, and our
 // own deposit addresses, since that is a transfer which costs gas.

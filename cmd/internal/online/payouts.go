@@ -100,7 +100,7 @@ available. A process that dies in it leaves nothing locked and nothing done.`,
 	f := c.Flags()
 	f.StringVar(&o.asset, "asset", "", "`symbol` or contract of the asset")
 	f.StringVar(&o.threshold, "threshold", "", "pay who has this much or more, a `decimal` such as 0.5")
-	f.IntVar(&o.max, "max", payout.DefaultPayouts, "at most `N` accounts, up to 100000")
+	f.IntVar(&o.max, "max", payout.MaxPayouts, "at most `N` accounts; those with less wait for the next run")
 	f.StringVar(&o.id, "id", "", "your `id` of the run; the same again pays nothing")
 	f.BoolVar(&o.approve, "approve", false, "approve the withdrawals at once")
 	f.BoolVar(&o.dryRun, "dry-run", false, "tell what would be done, and do nothing")
