@@ -30,12 +30,12 @@ release:
 
 # Some tests build programs, of whose sources go test knows nothing: no results of
 # before count.
-## test: vet and test everything, with many schedules
+## test: vet and test everything, with many schedules and every crash
 .PHONY: test
 test: build
 	go vet ./...
 	go test -count=1 -timeout $(TEST_TIMEOUT) ./...
-	$(MAKE) schedules
+	$(MAKE) schedules crash
 
 # In its folder and without a package, go test shows what the test prints.
 ## schedules: random schedules of a chain and its followers (SCHEDULES, SEED)
