@@ -186,11 +186,7 @@ func TestSilenceChangesNothing(t *testing.T) {
 func TestCrashNeverClimbsTwice(t *testing.T) {
 	w := newNetwork(t).newWorld(t, t.TempDir())
 	w.several(1)
-	b := w.rebuilt(w.build().Batch, func(it *batch.Item) {
-		for range 2 {
-			it.Rungs = append(it.Rungs, batch.Bump(it.Rungs[len(it.Rungs)-1]))
-		}
-	})
+	b := w.rebuilt(w.build().Batch, threeRungs)
 	w.broadcast(b)
 	w.s.Terms = outgoing.Terms{Window: 1, ClimbAfter: time.Minute}
 	w.time = w.time.Add(time.Hour)
@@ -208,6 +204,14 @@ func TestCrashNeverClimbsTwice(t *testing.T) {
 	}
 	w.finish()
 	w.paidOnce(1)
+}
+
+// threeRungs gives an item a ladder of its first rung and two more.
+func threeRungs(it *batch.Item) {
+	it.Rungs = it.Rungs[:1]
+	for range 2 {
+		it.Rungs = append(it.Rungs, batch.Bump(it.Rungs[len(it.Rungs)-1]))
+	}
 }
 
 // market is a node that suggests a tip.
@@ -238,11 +242,7 @@ func TestLadderOnAnvil(t *testing.T) {
 	fees(t, a, 10)
 	w.mine(1)
 	w.scan()
-	b := w.rebuilt(w.build().Batch, func(it *batch.Item) {
-		for range 2 {
-			it.Rungs = append(it.Rungs, batch.Bump(it.Rungs[len(it.Rungs)-1]))
-		}
-	})
+	b := w.rebuilt(w.build().Batch, threeRungs)
 	if sent := w.broadcast(b); sent.Accepted != 2 || sent.Waiting != 1 {
 		t.Fatalf("broadcast: %+v", sent)
 	}
