@@ -11,6 +11,7 @@ import (
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/payout"
 	"github.com/airlock-wallet/airlock/wallet/secretfile"
 )
 
@@ -77,7 +78,7 @@ func newBatchShow(s *Station) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show a batch, or write its file again",
-		Long: `Show a batch. With -o its file is written again, exactly as it was built: what
+		Long: `Show a batch and what became of its transactions so far. With -o its file is written again, exactly as it was built: what
 was lost on the way to the signing station is not lost.`,
 		Example: `  airlock batch show 5f1c0a… -o /media/usb/batch.json`,
 		Args:    cobra.ExactArgs(1),
@@ -105,15 +106,24 @@ func runBatchShow(ctx context.Context, s *Station, id, path string) error {
 			return err
 		}
 	}
+	outcome, err := p.Outcome(ctx, rec)
+	if err != nil {
+		return err
+	}
 	row := struct {
 		batchRow
 		Kind      string             `json:"kind"`
 		Status    wallet.BatchStatus `json:"status"`
 		CreatedAt time.Time          `json:"created_at"`
-	}{newBatchRow(b), rec.Kind, rec.Status, rec.CreatedAt}
+		payout.Outcome
+	}{newBatchRow(b), rec.Kind, rec.Status, rec.CreatedAt, outcome}
 	return s.Print(row, func(out io.Writer) {
 		fmt.Fprintf(out, "%s batch of %s, built %s\n", row.Status, row.Kind, row.CreatedAt.Format(time.RFC3339))
 		row.write(out)
+		fmt.Fprintf(out, "state   %s\n", counts(row.States))
+		for _, t := range row.Troubles {
+			fmt.Fprintf(out, "nonce %d of %s (%s %s): %s\n", t.Nonce, t.From, t.Kind, cli.Clean(t.ID), cli.Clean(t.Text))
+		}
 		if path != "" {
 			fmt.Fprintf(out, "written to %s\n", cli.Clean(path))
 		}
