@@ -119,14 +119,17 @@ func emptied(slot wallet.Slot, path wallet.Path, kind wallet.IntentKind, gas uin
 	}
 }
 
-// gap is a nonce below a sender's next one at which nothing is bound or mined.
+// gap is a nonce below a sender's next one at which nothing is mined, and nothing
+// is bound but perhaps a no-op that was discarded.
 type gap struct {
 	slot wallet.Slot
 	path wallet.Path
+	noOp wallet.Outgoing // what was discarded
 }
 
 // gaps lists the nonces of lines that no batch holds and that are not used on
-// chain, which counts as many transactions of each sender.
+// chain, which counts as many transactions of each sender, and those of no-ops that
+// were discarded.
 func (s *Service) gaps(ctx context.Context, lines []*line, counts map[common.Address]uint64) (list []gap, err error) {
 	err = s.DB.View(ctx, func(tx store.Tx) error {
 		list = nil
@@ -136,9 +139,11 @@ func (s *Service) gaps(ctx context.Context, lines []*line, counts map[common.Add
 			}
 			sender := l.sender.Address
 			for slot := (wallet.Slot{ChainID: s.Chain, Sender: sender, Nonce: counts[sender]}); slot.Nonce < l.next; slot.Nonce++ {
-				if _, bound, err := store.OutgoingAt(tx, slot); err != nil {
+				o, bound, err := store.OutgoingAt(tx, slot)
+				if err != nil {
 					return err
-				} else if bound {
+				}
+				if bound && (o.Intent.Kind != wallet.IntentNoOp || !outgoing.Rebuildable(&o)) {
 					continue
 				}
 				if _, mined, err := store.MinedAt(tx, slot); err != nil {
@@ -146,7 +151,7 @@ func (s *Service) gaps(ctx context.Context, lines []*line, counts map[common.Add
 				} else if mined {
 					continue
 				}
-				list = append(list, gap{slot, l.sender.Path})
+				list = append(list, gap{slot, l.sender.Path, o})
 			}
 		}
 		return nil
@@ -215,7 +220,11 @@ func (p *planner) empty(ctx context.Context, node Node, cancels []wallet.Outgoin
 		if err != nil {
 			return err
 		}
-		it := emptied(g.slot, g.path, wallet.IntentNoOp, n, p.ladder)
+		rungs := p.ladder
+		if len(g.noOp.Attempts) > 0 {
+			rungs = []wallet.Fee{aboveAll(&g.noOp, p.ladder[0])}
+		}
+		it := emptied(g.slot, g.path, wallet.IntentNoOp, n, rungs)
 		p.takeNonce(it, it.Intent, it.WorstFee())
 	}
 	return nil

@@ -21,6 +21,32 @@ type Counter interface {
 // moved something else than they were told, and transactions that the chain
 // counts and scanning did not find.
 func (s *Service) Doubts(ctx context.Context, node Counter) (list []outgoing.Doubt, err error) {
+	counts, err := s.counts(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	err = s.DB.View(ctx, func(tx store.Tx) error {
+		list, err = outgoing.Doubts(tx, s.Chain, counts)
+		return err
+	})
+	return list, err
+}
+
+// Gaps lists the nonces that hold up signed transactions of their senders.
+func (s *Service) Gaps(ctx context.Context, node Counter) (list []outgoing.Gap, err error) {
+	counts, err := s.counts(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	err = s.DB.View(ctx, func(tx store.Tx) error {
+		list, err = outgoing.Gaps(tx, s.Chain, counts)
+		return err
+	})
+	return list, err
+}
+
+// counts asks how many transactions of each sender the latest block counts.
+func (s *Service) counts(ctx context.Context, node Counter) (map[common.Address]uint64, error) {
 	var senders []common.Address
 	if err := s.DB.View(ctx, func(tx store.Tx) error {
 		senders = nil
@@ -38,15 +64,13 @@ func (s *Service) Doubts(ctx context.Context, node Counter) (list []outgoing.Dou
 	}
 	counts := make(map[common.Address]uint64, len(senders))
 	for _, a := range senders {
-		if counts[a], err = node.NonceAt(ctx, a, nil); err != nil {
+		n, err := node.NonceAt(ctx, a, nil)
+		if err != nil {
 			return nil, err
 		}
+		counts[a] = n
 	}
-	err = s.DB.View(ctx, func(tx store.Tx) error {
-		list, err = outgoing.Doubts(tx, s.Chain, counts)
-		return err
-	})
-	return list, err
+	return counts, nil
 }
 
 // Accept attributes a final transaction that is in doubt by its content. See

@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/outgoing"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
@@ -23,6 +24,7 @@ type glance struct {
 	assets    map[wallet.AssetID]wallet.Asset  // of needs, and the coin
 	holders   map[wallet.Role]wallet.Address   // that pay
 	balances  map[store.Place]wallet.Amount    // of the holders: by the ledger, then by the chain
+	gaps      []outgoing.Gap
 	refused   int
 }
 
@@ -100,6 +102,9 @@ func (g *glance) readCounts(tx store.Tx) (err error) {
 		return err
 	}
 	g.Unexplained = len(doubts)
+	if g.gaps, err = outgoing.Gaps(tx, g.ChainID, nil); err != nil {
+		return err
+	}
 	g.Frozen, err = store.CountFrozen(tx, CountLimit)
 	return err
 }

@@ -45,6 +45,10 @@ func (g *glance) judge(marks Marks) {
 		g.warn(WarnUnexplained, "airlock resolve shows and attributes them; nothing is built for their senders until then",
 			"%s not made by airlock", several(g.Unexplained, "transaction of our addresses was", "transactions of our addresses were"))
 	}
+	for _, gap := range g.gaps {
+		g.warn(WarnGap, gap.Advice, "nonce %d of %s holds up %s: %s",
+			gap.Slot.Nonce, gap.Slot.Sender, several(gap.Behind, "transaction", "transactions"), gap.Why)
+	}
 	if g.Vanished > 0 {
 		g.warn(WarnVanished, "airlock resolve shows them; they keep their nonces, pay nothing in their place",
 			"%s booked as final in a block that left the chain", several(g.Vanished, "transaction was", "transactions were"))

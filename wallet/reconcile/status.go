@@ -140,6 +140,7 @@ const (
 	WarnUnsettled   = "unsettled"
 	WarnUnexplained = "unexplained"
 	WarnVanished    = "vanished"
+	WarnGap         = "gap"
 	WarnFrozen      = "frozen-accounts"
 	WarnOutboxDead  = "outbox-dead"
 )

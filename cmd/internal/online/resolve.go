@@ -22,7 +22,9 @@ func newResolve(s *Station) *cobra.Command {
 		Short: "Show what airlock cannot explain alone, and attribute it",
 		Long: `Show what airlock cannot explain alone, with the evidence and the safe way on:
 transactions of our addresses that it did not make, others that took the nonce
-of a payment, tokens that moved something else than they were told.
+of a payment, tokens that moved something else than they were told, and nonces
+that hold up those behind them (gaps): what is not signed, was discarded, is
+refused by nodes or bound to nothing.
 
 --accept attributes one of them by its content: to the withdrawal that it pays,
 or to nobody if it pays none. Only what is final can be accepted, and nothing
@@ -87,6 +89,20 @@ func newDoubtRow(d outgoing.Doubt) doubtRow {
 	return r
 }
 
+// kindGap is the kind of row that tells of a nonce which holds up others.
+const kindGap outgoing.DoubtKind = "gap"
+
+func newGapRow(g outgoing.Gap) doubtRow {
+	r := doubtRow{
+		ChainID: g.Slot.ChainID, Kind: kindGap, Sender: g.Slot.Sender, Nonce: g.Slot.Nonce, Pays: []string{},
+		Advice: fmt.Sprintf("%s, and %s behind it: %s", g.Why, plural(g.Behind, "transaction waits", "transactions wait"), g.Advice),
+	}
+	if g.Intent != nil && g.Intent.Kind == wallet.IntentWithdrawal {
+		r.Withdrawal = g.Intent.ID
+	}
+	return r
+}
+
 func runResolve(ctx context.Context, s *Station) error {
 	p, err := s.payouts(ctx)
 	if err != nil {
@@ -101,9 +117,16 @@ func runResolve(ctx context.Context, s *Station) error {
 	if err != nil {
 		return err
 	}
-	rows := make([]doubtRow, len(doubts))
+	gaps, err := p.Gaps(ctx, node)
+	if err != nil {
+		return err
+	}
+	rows := make([]doubtRow, len(doubts), len(doubts)+len(gaps))
 	for i, d := range doubts {
 		rows[i] = newDoubtRow(d)
+	}
+	for _, g := range gaps {
+		rows = append(rows, newGapRow(g))
 	}
 	return s.Print(rows, func(out io.Writer) {
 		if len(rows) == 0 {
