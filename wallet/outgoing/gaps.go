@@ -54,11 +54,17 @@ func gapOf(tx store.Tx, chain uint64, sender common.Address, counts map[common.A
 	if err != nil {
 		return g, false, err
 	}
+	e, err := evidence(tx, &p.Outgoing)
+	if err != nil {
+		return g, false, err
+	}
+	// A top-up that is on its way is a gap of another sender, or none.
+	awaitsTopUp := p.Outgoing.Requires != nil && e.Required == nil && e.Lost == nil && p.Outgoing.Current().Live()
 	switch {
 	case empty:
 		g.Slot, g.Why = below, "no batch holds it and nothing is known to be mined there"
 		g.Advice = "airlock scan finds what was mined; if it is unused, airlock build-withdrawals takes it with a no-op"
-	case g.Why == "" && p.Outgoing.Refusal == "":
+	case g.Why == "" && p.Outgoing.Refusal == "", awaitsTopUp:
 		return g, false, nil
 	default:
 		g.Intent = &p.Outgoing.Intent

@@ -469,7 +469,7 @@ func TestStatus(t *testing.T) {
 				state := map[wallet.BatchStatus]wallet.OutgoingState{wallet.BatchBuilt: wallet.OutgoingBound, wallet.BatchSigned: wallet.OutgoingSigned}[b.Status]
 				d.ok(store.PutOutgoing(tx, outgoingOf(d, uint64(i), state, b.ID)))
 			}
-		}, quiet, "batch-expired batch-not-signed batch-not-broadcast"},
+		}, quiet, "gap batch-expired batch-not-signed batch-not-broadcast"},
 		{"a refusal", func(d *desk, tx store.Tx) {
 			d.ok(store.PutBatch(tx, wallet.BatchRecord{ID: "b", Status: wallet.BatchSigned, ExpiresAt: noon}))
 			o := outgoingOf(d, 0, wallet.OutgoingOffered, "b")
