@@ -179,7 +179,9 @@ func (m *machine) decide(t *rapid.T, fn func(id string) error) {
 
 func (m *machine) doBuild(t *rapid.T) {
 	m.mayCrash(t)
-	b, err := m.s.Build(m.ctx, m.client, BuildOptions{Max: rapid.IntRange(1, 3).Draw(t, "max")})
+	b, err := m.s.Build(m.ctx, m.client, BuildOptions{
+		Max: rapid.IntRange(1, 3).Draw(t, "max"), Rungs: rapid.IntRange(1, 3).Draw(t, "rungs"), Cancel: rapid.Bool().Draw(t, "with a cancel"),
+	})
 	m.tolerate(err)
 	m.db.after = crashNever
 	// Whether or not the command lived to write the file, batch show has it.
