@@ -198,12 +198,20 @@ func (x *extraction) own(t *chain.Tx, call sent, transfers []wallet.Transfer) {
 		GasUsed: t.GasUsed, GasPrice: wallet.AmountOf(t.GasPrice), Transfers: transfers,
 	}
 	m.Create, m.To = call.to == nil, recipient(call.to, sender, slot.Nonce)
+	m.Paid = x.paid(t, sender)
 	x.Mined = append(x.Mined, m)
 
 	pays := func(common.Address, wallet.AssetID) bool { return false }
 	if o, ok := x.known.Outgoing(slot); ok && paysWithdrawal(&m, &o) {
+		recipients := map[common.Address]bool{}
+		for _, p := range o.Payments {
+			recipients[p.To] = true
+		}
+		if o.Intent.Kind == wallet.IntentWithdrawal {
+			recipients[o.Intent.Recipient] = true
+		}
 		pays = func(to common.Address, asset wallet.AssetID) bool {
-			return to == o.Intent.Recipient && asset == o.Intent.Asset
+			return recipients[to] && asset == o.Intent.Asset
 		}
 	}
 	coin := wallet.Coin(x.chain)
@@ -228,10 +236,10 @@ func recipient(to *common.Address, sender common.Address, nonce uint64) common.A
 }
 
 // paysWithdrawal reports whether a mined transaction is what its slot was
-// bound to for a withdrawal.
+// bound to for withdrawals.
 func paysWithdrawal(m *wallet.Mined, o *wallet.Outgoing) bool {
 	p := &o.Payload
-	return o.Intent.Kind == wallet.IntentWithdrawal && !m.Create &&
+	return (o.Intent.Kind == wallet.IntentWithdrawal || o.Intent.Kind == wallet.IntentPayments) && !m.Create &&
 		m.To == p.To && m.Value.Cmp(p.Value) == 0 && m.DataHash == crypto.Keccak256Hash(p.Data)
 }
 

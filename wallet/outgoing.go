@@ -137,10 +137,12 @@ const RefusalUnderpriced Refusal = "underpriced"
 
 // Outgoing is the transaction of one slot.
 type Outgoing struct {
-	Slot     Slot          `json:"slot"`
-	Path     Path          `json:"path"`
-	Intent   Intent        `json:"intent"`
-	Payload  Payload       `json:"payload"`
+	Slot    Slot    `json:"slot"`
+	Path    Path    `json:"path"`
+	Intent  Intent  `json:"intent"`
+	Payload Payload `json:"payload"`
+	// Payments are the withdrawals of an intent of kind payments.
+	Payments []SlotPayment `json:"payments,omitzero"`
 	Attempts []Attempt     `json:"attempts"`
 	State    OutgoingState `json:"state"`
 	// Requires is a slot that must be mined with success before this one may
@@ -254,7 +256,9 @@ type Mined struct {
 	// comparison of balances finds it.
 	OtherFee  Amount     `json:"other_fee,omitzero"`
 	Transfers []Transfer `json:"transfers,omitzero"` // from or to addresses of ours
-	Settled   bool       `json:"settled"`            // booked at finality
+	// Paid is what the contract that pays many says of a call of the sender's.
+	Paid    []PaidPayment `json:"paid,omitzero"`
+	Settled bool          `json:"settled"` // booked at finality
 }
 
 // Cost is what the sender paid for inclusion, in wei.

@@ -73,9 +73,9 @@ func (s *settler) isDeposit(id string) (bool, error) {
 }
 
 // bookMined books all that a final transaction moved, gas included, and marks
-// it settled. If it paid a withdrawal, up to the amount of that is the
+// it settled. If it paid withdrawals, up to the amount of each is the
 // withdrawal's and the rest is the house's.
-func (s *settler) bookMined(m wallet.Mined, w *wallet.Withdrawal) error {
+func (s *settler) bookMined(m wallet.Mined, withdrawals []wallet.Withdrawal) error {
 	id := m.Slot.IntentID()
 	gas := wallet.Move(wallet.Coin(s.chain), m.Cost(),
 		wallet.Posting{Location: m.Slot.Sender, Owner: wallet.House, Book: wallet.Available},
@@ -87,23 +87,28 @@ func (s *settler) bookMined(m wallet.Mined, w *wallet.Withdrawal) error {
 	if err != nil {
 		return err
 	}
-	var paid, moved, unknown []wallet.Posting
-	var left wallet.Amount
-	if w != nil {
-		left = w.Amount
+	var moved, unknown []wallet.Posting
+	paid := make([][]wallet.Posting, len(withdrawals))
+	left := make([]wallet.Amount, len(withdrawals))
+	for i := range withdrawals {
+		left[i] = withdrawals[i].Amount
 	}
 	for _, f := range flows {
 		from, to, err := s.ends(f)
 		if err != nil {
 			return err
 		}
-		if w != nil && f.asset == w.Asset && f.from == m.Slot.Sender && f.to == w.To && left.Sign() > 0 {
-			part := f.amount
-			if part.Cmp(left) > 0 {
-				part = left
+		for i := range withdrawals {
+			w := &withdrawals[i]
+			if f.asset != w.Asset || f.from != m.Slot.Sender || !paysThere(&f, w) || left[i].IsZero() || f.amount.IsZero() {
+				continue
 			}
-			left, f.amount = left.Sub(part), f.amount.Sub(part)
-			paid = append(paid, payPostings(f.asset, part, from.Location, to.Location, w.Account)...)
+			part := f.amount
+			if part.Cmp(left[i]) > 0 {
+				part = left[i]
+			}
+			left[i], f.amount = left[i].Sub(part), f.amount.Sub(part)
+			paid[i] = append(paid[i], payPostings(f.asset, part, from.Location, to.Location, w.Account)...)
 		}
 		switch {
 		case from.Location == to.Location:
@@ -113,11 +118,11 @@ func (s *settler) bookMined(m wallet.Mined, w *wallet.Withdrawal) error {
 			unknown = append(unknown, wallet.Move(f.asset, f.amount, from, to)...)
 		}
 	}
-	if w != nil {
-		if err := s.book(&m, "withdrawal:"+w.ID, wallet.EntryWithdrawal, w.ID, paid); err != nil {
+	for i, w := range withdrawals {
+		if err := s.book(&m, "withdrawal:"+w.ID, wallet.EntryWithdrawal, w.ID, paid[i]); err != nil {
 			return err
 		}
-		if err := shift(s.tx, *w, "release", wallet.EntryRelease, wallet.Pending, wallet.Available, left, s.now); err != nil {
+		if err := shift(s.tx, w, "release", wallet.EntryRelease, wallet.Pending, wallet.Available, left[i], s.now); err != nil {
 			return err
 		}
 	}

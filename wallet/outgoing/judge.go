@@ -41,7 +41,10 @@ func Judge(m *wallet.Mined, o *wallet.Outgoing) Outcome {
 		return Foreign
 	case !m.Success:
 		return Reverted
-	case o.Intent.Asset.IsCoin():
+	case o.Intent.Kind == wallet.IntentPayments:
+		_, out := judgeMany(m, o)
+		return out
+	case o.Intent.Asset.IsCoin(), o.Intent.Kind == wallet.IntentAllowance:
 		return Done
 	}
 	touched, paid := false, wallet.Amount{}

@@ -281,30 +281,28 @@ func report(tx store.Tx, o wallet.Outgoing, now time.Time) error {
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return err
 	}
-	w, ok, err := withdrawalOf(tx, &o)
-	if err != nil || !ok {
-		return err
-	}
-	why := o.Answer
-	if wish := wishWords(&o); wish != "" {
-		why = wish
-	}
-	// That a node has its cancel does not make a payment broadcast.
-	serving := o.Serving()
-	paying := o.State == wallet.OutgoingAccepted && serving != nil && (o.Wish != wallet.WishCancel || serving.Holds(o.TxHash))
-	first := paying && w.Status == wallet.WithdrawalSigned
-	if !first && w.Reason == why && (!paying || w.TxHash == o.TxHash) {
-		return nil
-	}
-	w.Reason, w.UpdatedAt = why, now
-	if paying {
-		w.TxHash = o.TxHash
-	}
-	if first {
-		w.Status = wallet.WithdrawalBroadcast
-	}
-	if err := store.PutWithdrawal(tx, w); err != nil || !first {
-		return err
-	}
-	return emitWithdrawal(tx, wallet.WithdrawalBroadcastEvent, w, now)
+	return eachWithdrawal(tx, &o, func(w wallet.Withdrawal) error {
+		why := o.Answer
+		if wish := wishWords(&o); wish != "" {
+			why = wish
+		}
+		// That a node has its cancel does not make a payment broadcast.
+		serving := o.Serving()
+		paying := o.State == wallet.OutgoingAccepted && serving != nil && (o.Wish != wallet.WishCancel || serving.Holds(o.TxHash))
+		first := paying && w.Status == wallet.WithdrawalSigned
+		if !first && w.Reason == why && (!paying || w.TxHash == o.TxHash) {
+			return nil
+		}
+		w.Reason, w.UpdatedAt = why, now
+		if paying {
+			w.TxHash = o.TxHash
+		}
+		if first {
+			w.Status = wallet.WithdrawalBroadcast
+		}
+		if err := store.PutWithdrawal(tx, w); err != nil || !first {
+			return err
+		}
+		return emitWithdrawal(tx, wallet.WithdrawalBroadcastEvent, w, now)
+	})
 }

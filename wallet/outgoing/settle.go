@@ -111,17 +111,15 @@ func observeMined(tx store.Tx, o wallet.Outgoing, m wallet.Mined, now time.Time)
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return err
 	}
-	w, ok, err := withdrawalOf(tx, &o)
-	if err != nil || !ok {
-		return err
-	}
-	w.Status, w.TxHash, w.Fee, w.Reason, w.UpdatedAt = wallet.WithdrawalMined, m.TxHash, m.Cost(), "", now
-	if Judge(&m, &o) == Canceled {
-		w.Reason = explain(Canceled, &m, &o) + ", until it is final"
-	} else if err := emitOut(tx, w, now); err != nil {
-		return err
-	}
-	return store.PutWithdrawal(tx, w)
+	return eachWithdrawal(tx, &o, func(w wallet.Withdrawal) error {
+		w.Status, w.TxHash, w.Fee, w.Reason, w.UpdatedAt = wallet.WithdrawalMined, m.TxHash, m.Cost(), "", now
+		if Judge(&m, &o) == Canceled {
+			w.Reason = explain(Canceled, &m, &o) + ", until it is final"
+		} else if err := emitOut(tx, w, now); err != nil {
+			return err
+		}
+		return store.PutWithdrawal(tx, w)
+	})
 }
 
 // observeForeign notes why a transaction cannot be mined any more, unless a
@@ -134,15 +132,13 @@ func observeForeign(tx store.Tx, o wallet.Outgoing, m wallet.Mined, now time.Tim
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return err
 	}
-	w, ok, err := withdrawalOf(tx, &o)
-	if err != nil || !ok {
-		return err
-	}
-	if w.Status == wallet.WithdrawalMined {
-		w.Status, w.Fee = statusBefore(&o), wallet.Amount{}
-	}
-	w.Reason, w.UpdatedAt = o.Answer+", until it is final", now
-	return store.PutWithdrawal(tx, w)
+	return eachWithdrawal(tx, &o, func(w wallet.Withdrawal) error {
+		if w.Status == wallet.WithdrawalMined {
+			w.Status, w.Fee = statusBefore(&o), wallet.Amount{}
+		}
+		w.Reason, w.UpdatedAt = o.Answer+", until it is final", now
+		return store.PutWithdrawal(tx, w)
+	})
 }
 
 // observeReturn puts a transaction whose block left the chain back on its way.
@@ -151,13 +147,11 @@ func observeReturn(tx store.Tx, o wallet.Outgoing, now time.Time) error {
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return err
 	}
-	w, ok, err := withdrawalOf(tx, &o)
-	if err != nil || !ok {
-		return err
-	}
-	w.Status, w.Fee, w.UpdatedAt = statusBefore(&o), wallet.Amount{}, now
-	w.Reason = "the block that held it left the chain"
-	return store.PutWithdrawal(tx, w)
+	return eachWithdrawal(tx, &o, func(w wallet.Withdrawal) error {
+		w.Status, w.Fee, w.UpdatedAt = statusBefore(&o), wallet.Amount{}, now
+		w.Reason = "the block that held it left the chain"
+		return store.PutWithdrawal(tx, w)
+	})
 }
 
 // demote takes a mined transaction back to where what nodes are given stands. It
@@ -253,7 +247,11 @@ func (s *settler) settle(m wallet.Mined, p *Progress) error {
 	if o.State == wallet.OutgoingFinal {
 		return s.again(m, &o, p)
 	}
-	switch out := Judge(&m, &o); out {
+	out := Judge(&m, &o)
+	if o.Intent.Kind == wallet.IntentPayments && out != Other && out != Foreign {
+		return s.closeMany(m, o, out, p)
+	}
+	switch out {
 	case Done:
 		p.Confirmed++
 		return s.close(m, o, out, wallet.WithdrawalConfirmed)
@@ -264,7 +262,7 @@ func (s *settler) settle(m wallet.Mined, p *Progress) error {
 		p.Canceled++
 		return s.close(m, o, out, wallet.WithdrawalCanceled)
 	case Other:
-		if o.Intent.Kind != wallet.IntentWithdrawal {
+		if o.Intent.Kind != wallet.IntentWithdrawal && o.Intent.Kind != wallet.IntentPayments {
 			p.Confirmed++
 			return s.close(m, o, out, wallet.WithdrawalConfirmed)
 		}
@@ -337,6 +335,9 @@ func (s *settler) foreign(m wallet.Mined, o wallet.Outgoing, p *Progress) error 
 
 // free takes the intent of a slot that another transaction used off the slot.
 func (s *settler) free(m *wallet.Mined, o *wallet.Outgoing, why string) error {
+	if o.Intent.Kind == wallet.IntentPayments {
+		return eachWithdrawal(s.tx, o, func(w wallet.Withdrawal) error { return s.unbind(w, why) })
+	}
 	w, ok, err := withdrawalOf(s.tx, o)
 	if err != nil {
 		return err
@@ -346,11 +347,16 @@ func (s *settler) free(m *wallet.Mined, o *wallet.Outgoing, why string) error {
 		w.TxHash, w.Fee = common.Hash{}, wallet.Amount{}
 		return s.cancel(w, why)
 	case ok:
-		w.Status, w.Slot, w.Batch, w.TxHash, w.Fee = wallet.WithdrawalApproved, nil, "", common.Hash{}, wallet.Amount{}
-		w.Reason, w.UpdatedAt = why+"; it can be built again", s.now
-		return store.PutWithdrawal(s.tx, w)
+		return s.unbind(w, why)
 	}
 	return s.fail(m, o, why)
+}
+
+// unbind lets a withdrawal be built again at another slot.
+func (s *settler) unbind(w wallet.Withdrawal, why string) error {
+	w.Status, w.Slot, w.Batch, w.TxHash, w.Fee = wallet.WithdrawalApproved, nil, "", common.Hash{}, wallet.Amount{}
+	w.Reason, w.UpdatedAt = why+"; it can be built again", s.now
+	return store.PutWithdrawal(s.tx, w)
 }
 
 // hold leaves a final transaction unbooked and says why, once.
@@ -361,12 +367,13 @@ func (s *settler) hold(o *wallet.Outgoing, why string) error {
 			return err
 		}
 	}
-	w, ok, err := withdrawalOf(s.tx, o)
-	if err != nil || !ok || w.Reason == why {
-		return err
-	}
-	w.Reason, w.UpdatedAt = why, s.now
-	return store.PutWithdrawal(s.tx, w)
+	return eachWithdrawal(s.tx, o, func(w wallet.Withdrawal) error {
+		if w.Reason == why {
+			return nil
+		}
+		w.Reason, w.UpdatedAt = why, s.now
+		return store.PutWithdrawal(s.tx, w)
+	})
 }
 
 // close books the final transaction of a slot that is the intent's own.
@@ -378,9 +385,9 @@ func (s *settler) close(m wallet.Mined, o wallet.Outgoing, out Outcome, status w
 	if o.Intent.Kind == wallet.IntentWithdrawal && !ok {
 		return fmt.Errorf("%w: withdrawal %s is not bound there", wallet.ErrConflict, o.Intent.ID)
 	}
-	var paid *wallet.Withdrawal
+	var paid []wallet.Withdrawal
 	if ok && status == wallet.WithdrawalConfirmed {
-		paid = &w
+		paid = append(paid, w)
 	}
 	if err := s.bookMined(m, paid); err != nil {
 		return err

@@ -90,14 +90,12 @@ func takeInItem(tx store.Tx, slot wallet.Slot, id string, signed []wallet.Signed
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return err
 	}
-	w, ok, err := withdrawalOf(tx, &o)
-	if err != nil || !ok {
-		return err
-	}
-	if w.Status == wallet.WithdrawalBuilt && w.Batch == id {
-		w.Status, w.UpdatedAt = wallet.WithdrawalSigned, now
-	}
-	return noteWish(tx, &o, &w, now)
+	return eachWithdrawal(tx, &o, func(w wallet.Withdrawal) error {
+		if w.Status == wallet.WithdrawalBuilt && w.Batch == id {
+			w.Status, w.UpdatedAt = wallet.WithdrawalSigned, now
+		}
+		return noteWish(tx, &o, &w, now)
+	})
 }
 
 // noteHead remembers the newest head of the signing record, whatever the order

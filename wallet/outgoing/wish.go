@@ -50,6 +50,9 @@ func Cancel(tx store.Tx, w *wallet.Withdrawal, now time.Time) (Action, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := alone(&o, w); err != nil {
+		return "", err
+	}
 	m, mined, err := store.MinedAt(tx, o.Slot)
 	if err != nil {
 		return "", err
@@ -156,6 +159,9 @@ func Bump(tx store.Tx, w *wallet.Withdrawal, now time.Time) (Action, error) {
 	} else if mined {
 		return refuse("airlock scan and airlock confirm settle it", "needs no higher fees: its nonce was used by %s", m.TxHash)
 	}
+	if err := alone(&o, w); err != nil {
+		return "", err
+	}
 	serving := o.Serving()
 	switch {
 	case !ok:
@@ -236,11 +242,7 @@ func (w *writer) cancel(slot wallet.Slot, i int) error {
 	if err := store.PutOutgoing(w.tx, o); err != nil {
 		return err
 	}
-	wd, ok, err := withdrawalOf(w.tx, &o)
-	if err != nil || !ok {
-		return err
-	}
-	return noteWish(w.tx, &o, &wd, w.b.CreatedAt)
+	return eachWithdrawal(w.tx, &o, func(wd wallet.Withdrawal) error { return noteWish(w.tx, &o, &wd, w.b.CreatedAt) })
 }
 
 // raises reports whether a batch may hold a withdrawal that is on its way.

@@ -145,8 +145,8 @@ func (w *writer) bind(i int) (wallet.Slot, error) {
 	if c := it.Cancel; c != nil {
 		o.Attempts = append(o.Attempts, wallet.Attempt{Batch: w.b.ID, Item: i, Cancel: true, Gas: c.Gas, Rungs: []wallet.Fee{c.Fee()}})
 	}
-	if it.Intent.Kind == wallet.IntentWithdrawal {
-		if err := w.claim(slot, it); err != nil {
+	for _, wd := range it.Withdrawals(i) {
+		if err := w.claim(slot, &wd); err != nil {
 			return slot, err
 		}
 	}
@@ -174,7 +174,7 @@ func (w *writer) outgoing(slot wallet.Slot, it *batch.Item) (o wallet.Outgoing, 
 		return o, fmt.Errorf("%w: nonce %d of %s is bound to %s %s already", wallet.ErrConflict, slot.Nonce, slot.Sender, o.Intent.Kind, o.Intent.ID)
 	case slot.Nonce == next:
 		w.next[slot.Sender] = next + 1
-		return wallet.Outgoing{Slot: slot, Path: it.Path, Intent: it.Intent, Payload: payload, BoundAt: w.b.CreatedAt}, nil
+		return wallet.Outgoing{Slot: slot, Path: it.Path, Intent: it.Intent, Payload: payload, Payments: paymentsOf(it), BoundAt: w.b.CreatedAt}, nil
 	case !bound && it.Intent.Kind == wallet.IntentNoOp:
 		return wallet.Outgoing{Slot: slot, Path: it.Path, Intent: it.Intent, Payload: payload, BoundAt: w.b.CreatedAt}, nil
 	case !bound:
@@ -188,7 +188,7 @@ func (w *writer) outgoing(slot wallet.Slot, it *batch.Item) (o wallet.Outgoing, 
 	case !Rebuildable(&o):
 		return o, fmt.Errorf("%w: nonce %d of %s is held by batch %s", ErrChanged, slot.Nonce, slot.Sender, o.Last().Batch)
 	}
-	if !sameIntent(o.Intent, it.Intent) || !SamePayload(o.Payload, payload) {
+	if !sameIntent(o.Intent, it.Intent) || !SamePayload(o.Payload, payload) || !samePayments(o.Payments, paymentsOf(it)) {
 		return o, fmt.Errorf("%w: nonce %d of %s is bound to another payment, %s %s", wallet.ErrConflict, slot.Nonce, slot.Sender, o.Intent.Kind, o.Intent.ID)
 	}
 	return o, nil
@@ -205,7 +205,7 @@ func sameIntent(a, b wallet.Intent) bool {
 }
 
 // claim moves a withdrawal from approved to built.
-func (w *writer) claim(slot wallet.Slot, it *batch.Item) error {
+func (w *writer) claim(slot wallet.Slot, it *batch.Withdrawal) error {
 	in := it.Intent
 	wd, ok, err := store.Withdrawal(w.tx, in.ID)
 	switch {
@@ -315,18 +315,16 @@ func discardItem(tx store.Tx, slot wallet.Slot, id string, now time.Time) (given
 	if err := store.PutOutgoing(tx, o); err != nil {
 		return false, err
 	}
-	w, ok, err := withdrawalOf(tx, &o)
-	if err != nil || !ok {
-		return true, err
-	}
-	switch serving := o.Serving(); {
-	case !served:
-	case serving != nil: // what was there before the higher fees goes on
-		w.Batch, w.UpdatedAt = serving.Batch, now
-	default:
-		w.Status, w.Reason, w.UpdatedAt = wallet.WithdrawalApproved, "", now
-	}
-	return true, noteWish(tx, &o, &w, now)
+	return true, eachWithdrawal(tx, &o, func(w wallet.Withdrawal) error {
+		switch serving := o.Serving(); {
+		case !served:
+		case serving != nil: // what was there before the higher fees goes on
+			w.Batch, w.UpdatedAt = serving.Batch, now
+		default:
+			w.Status, w.Reason, w.UpdatedAt = wallet.WithdrawalApproved, "", now
+		}
+		return noteWish(tx, &o, &w, now)
+	})
 }
 
 // out reports whether a node is known to have what the newest attempt at a
@@ -344,18 +342,20 @@ func out(o *wallet.Outgoing) bool {
 	return true
 }
 
-// withdrawalOf returns the unsettled withdrawal that a slot serves; ok is
+// withdrawalOf returns the unsettled withdrawal that a slot serves alone; ok is
 // false if it serves none.
 func withdrawalOf(tx store.Tx, o *wallet.Outgoing) (w wallet.Withdrawal, ok bool, err error) {
 	if o.Intent.Kind != wallet.IntentWithdrawal {
 		return w, false, nil
 	}
-	w, ok, err = store.Withdrawal(tx, o.Intent.ID)
-	if err != nil {
-		return w, false, err
-	}
-	if !ok || w.Slot == nil || *w.Slot != o.Slot || w.Status.Settled() {
-		return w, false, nil
+	return boundThere(tx, o, o.Intent.ID)
+}
+
+// boundThere returns a withdrawal if it is bound to a slot and not settled.
+func boundThere(tx store.Tx, o *wallet.Outgoing, id string) (w wallet.Withdrawal, ok bool, err error) {
+	w, ok, err = store.Withdrawal(tx, id)
+	if err != nil || !ok || w.Slot == nil || *w.Slot != o.Slot || w.Status.Settled() {
+		return wallet.Withdrawal{}, false, err
 	}
 	return w, true, nil
 }

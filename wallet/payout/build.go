@@ -31,6 +31,9 @@ type BuildOptions struct {
 	Senders int             // payout addresses that pay, from index 0 on; 0 is 1
 	Caps    Caps            // zero for the defaults
 	Float   Float           // zero for the payout addresses of the cold vault
+	// Contract pays new withdrawals of tokens through the contract that pays many,
+	// as many in a transaction as fit, from the first address that can.
+	Contract bool
 	// Progress, if set, hears of each gas estimate that came in, of several at
 	// the same time.
 	Progress func()
@@ -157,6 +160,7 @@ type draft struct {
 	cursor  store.Cursor
 	coin    wallet.Asset
 	lines   []*line           // those that new payments may join, by index, then others
+	many    []together        // bound by discarded batches, many to a nonce
 	again   []candidate       // bound by discarded batches or to get higher fees, by nonce
 	cancels []wallet.Outgoing // whose nonces are to be taken by a cancel
 	fresh   []candidate       // in the order of requests
@@ -236,6 +240,9 @@ func (s *Service) collect(tx store.Tx, d *draft, float Float) error {
 		switch {
 		case why != "":
 			d.leftOut = append(d.leftOut, LeftOut{w.ID, why})
+		case c.rebuild != nil && c.rebuild.Intent.Kind == wallet.IntentPayments:
+			d.join(c)
+			return d.addLine(tx, wallet.Address{Address: c.rebuild.Slot.Sender, Path: c.rebuild.Path}, false)
 		case c.rebuild != nil:
 			d.again = append(d.again, c)
 			return d.addLine(tx, wallet.Address{Address: c.rebuild.Slot.Sender, Path: c.rebuild.Path}, false)
@@ -252,6 +259,9 @@ func (s *Service) collect(tx store.Tx, d *draft, float Float) error {
 	for _, c := range d.again {
 		rebuilt[c.rebuild.Slot] = true
 	}
+	if err := s.collectMany(tx, d, rebuilt); err != nil {
+		return err
+	}
 	slices.SortFunc(d.again, func(a, b candidate) int {
 		x, y := a.rebuild.Slot, b.rebuild.Slot
 		return cmp.Or(x.Sender.Cmp(y.Sender), cmp.Compare(x.Nonce, y.Nonce))
@@ -264,7 +274,9 @@ func (s *Service) collect(tx store.Tx, d *draft, float Float) error {
 			}
 			l.waiting++
 			if !rebuilt[o.Slot] {
-				d.owed.spend(o.Slot.Sender, o.Intent.Asset, o.Intent.Amount)
+				if o.Intent.Kind != wallet.IntentAllowance { // which moves nothing
+					d.owed.spend(o.Slot.Sender, o.Intent.Asset, o.Intent.Amount)
+				}
 				d.owed.spend(o.Slot.Sender, d.coin.ID, o.WorstFee())
 			}
 			return nil
@@ -362,7 +374,7 @@ func (s *Service) ask(ctx context.Context, node Node, d *draft, o BuildOptions) 
 		return nil, err
 	}
 	gaps, err := s.gaps(ctx, p.lines, counts)
-	if err != nil || len(d.again)+len(d.fresh)+len(d.cancels)+len(gaps) == 0 {
+	if err != nil || len(d.again)+len(d.many)+len(d.fresh)+len(d.cancels)+len(gaps) == 0 {
 		return p, err
 	}
 	if err := p.askFees(ctx, node, o.Cancel); err != nil {
@@ -382,8 +394,18 @@ func (s *Service) ask(ctx context.Context, node Node, d *draft, o BuildOptions) 
 			p.again(c)
 		}
 	}
+	for i := range d.many {
+		if o := &d.many[i].o; o.Slot.Nonce >= counts[o.Slot.Sender] {
+			p.rebuild(&d.many[i])
+		}
+	}
+	if o.Contract {
+		if d.fresh, err = s.askMany(ctx, node, p, d, o); err != nil {
+			return nil, err
+		}
+	}
 	for len(d.fresh) > 0 && !p.full() {
-		n := min(len(d.fresh), p.max-len(p.items)-len(p.empties), part)
+		n := min(len(d.fresh), p.max-len(p.items)-len(p.empties)-len(p.shared), part)
 		now := d.fresh[:n]
 		d.fresh = d.fresh[n:]
 		if err := s.askPart(ctx, node, p, now, o.Progress); err != nil {
@@ -459,6 +481,9 @@ func (p *planner) askFunds(ctx context.Context, node Node, d *draft) (funds, err
 	assets := map[wallet.AssetID]bool{d.coin.ID: true}
 	for _, c := range slices.Concat(d.again, d.fresh) {
 		assets[c.asset.ID] = true
+	}
+	for i := range d.many {
+		assets[d.many[i].o.Intent.Asset] = true
 	}
 	var senders []common.Address
 	for _, l := range p.lines {

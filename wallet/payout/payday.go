@@ -342,7 +342,9 @@ func (s *Service) spare(tx store.Tx, f *gateFacts) (funds, error) {
 			if m, mined, err := store.MinedAt(tx, o.Slot); err != nil || mined && outgoing.Judge(&m, &o) != outgoing.Foreign {
 				return err
 			}
-			spend(o.Intent.Asset, o.Intent.Amount)
+			if o.Intent.Kind != wallet.IntentAllowance { // which moves nothing
+				spend(o.Intent.Asset, o.Intent.Amount)
+			}
 			spend(f.coin.ID, o.WorstFee())
 			return nil
 		}); err != nil {

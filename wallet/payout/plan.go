@@ -162,15 +162,14 @@ type planner struct {
 	estimates []uint64     // gas that each of them is estimated to use
 	rebuilt   int          // how many of them are built again
 	empties   []batch.Item // cancels and no-ops
+	shared    []batch.Item // what the contract that pays many is for
+	waits     []wait       // which of them wait for which
 	leftOut   []LeftOut
 
 	gas map[common.Address]uint64 // limit of a transaction that pays nobody, by sender, where it was asked
 }
 
-func (p *planner) full() bool { return len(p.items)+len(p.empties) >= p.max }
-
-// all is what the batch holds, the nonces of each sender rising.
-func (p *planner) all() []batch.Item { return inOrder(slices.Concat(p.items, p.empties)) }
+func (p *planner) full() bool { return len(p.items)+len(p.empties)+len(p.shared) >= p.max }
 
 func (p *planner) leave(c candidate, reason string) {
 	p.leftOut = append(p.leftOut, LeftOut{c.w.ID, reason})

@@ -36,6 +36,8 @@ type Node interface {
 	BalanceAtHash(ctx context.Context, account common.Address, block common.Hash) (*big.Int, error)
 	TokenBalances(ctx context.Context, token common.Address, owners []common.Address, block common.Hash) ([]*big.Int, error)
 	EstimateGas(ctx context.Context, msg ethereum.CallMsg) (uint64, error)
+	CodeAt(ctx context.Context, account common.Address, number *big.Int) ([]byte, error)
+	CallContract(ctx context.Context, msg ethereum.CallMsg, number *big.Int) ([]byte, error)
 }
 
 // chunk is how many records one transaction of the store changes at most, so

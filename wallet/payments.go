@@ -1,0 +1,22 @@
+package wallet
+
+import "github.com/ethereum/go-ethereum/common"
+
+// SlotPayment is a withdrawal that a slot's transaction pays beside others, in the
+// order of its call.
+type SlotPayment struct {
+	ID     string         `json:"id"`
+	To     common.Address `json:"to"`
+	Amount Amount         `json:"amount"`
+}
+
+// PaidPayment is the word of the contract that pays many on one payment of a
+// mined transaction of ours, from a proven log.
+type PaidPayment struct {
+	Position uint64         `json:"position"` // in the list of payments
+	Asset    AssetID        `json:"asset"`
+	To       common.Address `json:"to"`
+	Amount   Amount         `json:"amount"`
+	OK       bool           `json:"ok"`  // without it nothing has moved
+	Log      uint64         `json:"log"` // position within the transaction
+}
