@@ -141,7 +141,8 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 // chainCommand implements
 //
 //	chain start [-id N] [-finality N] [NAME]   starts a chain; $RPC is its URL,
-//	                                           or $RPC_NAME if it has a name
+//	                                           or $RPC_NAME if it has a name; with
+//	                                           -factory it has the deployment proxy
 //	chain stop                                 ends the unnamed chain; its URL stays dead
 //	chain mine N
 //	chain finalize                             until what is mined now is final
@@ -240,6 +241,8 @@ func (w *world) start(ts *testscript.TestScript, args []string) {
 	)
 	for len(args) > 0 {
 		switch {
+		case args[0] == "-factory":
+			o.Alloc, args = chaintest.Factory(), args[1:]
 		case args[0] == "-id" && len(args) > 1:
 			n, err := strconv.ParseUint(args[1], 10, 64)
 			ts.Check(err)

@@ -12,9 +12,6 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
 )
 
-// factoryCode is what FactoryTransaction leaves at Factory.
-var factoryCode = common.FromHex("0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3")
-
 // world is a chain with the contract on it. The network's faucet pays.
 type world struct {
 	chaintest.Network
@@ -59,7 +56,7 @@ func (w *world) most(token common.Address, gas uint64) int {
 // simulated is a world in this process.
 func simulated(t testing.TB, o chaintest.SimulatedOptions) *world {
 	t.Helper()
-	o.Alloc = types.GenesisAlloc{Factory: {Code: factoryCode, Balance: new(big.Int)}}
+	o.Alloc = chaintest.Factory()
 	w := &world{chaintest.NewSimulated(t, o), t, t.Context(), o.Amsterdam}
 	w.deployContract()
 	return w

@@ -56,7 +56,7 @@ func alone(o *wallet.Outgoing, w *wallet.Withdrawal) error {
 	}
 	return wallet.WithHint(
 		fmt.Errorf("%w: withdrawal %s is paid with %d others by one transaction, nonce %d of %s", wallet.ErrConflict, w.ID, len(o.Payments)-1, o.Slot.Nonce, o.Slot.Sender),
-		"give up the transaction with its sender and nonce: all of its withdrawals can be built again, or canceled, once that is final")
+		"airlock resolve --cancel %s:%d gives the transaction up: all of its withdrawals can be built again, or canceled, once that is final", o.Slot.Sender, o.Slot.Nonce)
 }
 
 // paysThere reports whether a flow can be what a withdrawal was paid with: coin

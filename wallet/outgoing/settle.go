@@ -112,7 +112,7 @@ func observeMined(tx store.Tx, o wallet.Outgoing, m wallet.Mined, now time.Time)
 		return err
 	}
 	return eachWithdrawal(tx, &o, func(w wallet.Withdrawal) error {
-		w.Status, w.TxHash, w.Fee, w.Reason, w.UpdatedAt = wallet.WithdrawalMined, m.TxHash, m.Cost(), "", now
+		w.Status, w.TxHash, w.Fee, w.Reason, w.UpdatedAt = wallet.WithdrawalMined, m.TxHash, share(m.Cost(), max(1, len(o.Payments))), "", now
 		if Judge(&m, &o) == Canceled {
 			w.Reason = explain(Canceled, &m, &o) + ", until it is final"
 		} else if err := emitOut(tx, w, now); err != nil {

@@ -2,6 +2,7 @@ package payout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -48,8 +49,8 @@ func (s *Service) collectMany(tx store.Tx, d *draft, rebuilt map[wallet.Slot]boo
 		}
 		return true
 	})
-	for sender := range d.next {
-		if err := store.OpenOutgoingOf(tx, s.Chain, sender, func(o wallet.Outgoing) error {
+	for _, l := range d.lines {
+		if err := store.OpenOutgoingOf(tx, s.Chain, l.sender.Address, func(o wallet.Outgoing) error {
 			if (o.Intent.Kind != wallet.IntentAllowance && o.Intent.Kind != wallet.IntentDeploy) || !outgoing.Rebuildable(&o) || o.Wish == wallet.WishCancel {
 				return nil
 			}
@@ -75,16 +76,28 @@ func (p *planner) rebuild(t *together) {
 	if o.Intent.Kind != wallet.IntentPayments { // which alone moves something
 		asset, amount = p.coin, wallet.Amount{}
 	}
-	fee := replacing(o, p.fee)
-	if missing := p.funds.take(o.Slot.Sender, asset, p.coin, amount, larger(fee.MaxFeePerGas.Mul(o.Payload.Gas), o.WorstFee())); missing != "" {
+	leave := func(why string) {
 		for id := range t.withdrawn {
-			p.leftOut = append(p.leftOut, LeftOut{id, missing})
+			p.leftOut = append(p.leftOut, LeftOut{id, why})
 		}
+	}
+	l := p.lineOf(o.Slot.Sender)
+	if l.problem != nil {
+		leave(l.problem.Error())
+		return
+	}
+	ladder, err := outgoing.Ladder(replacing(o, p.ladder[0]), p.rungs, p.budget)
+	if err != nil {
+		leave(fmt.Sprintf("to take the place of what was signed before: %v", err))
 		return
 	}
 	it := batch.Item{
 		From: o.Slot.Sender, Path: o.Path, Nonce: o.Slot.Nonce, To: o.Payload.To, Value: o.Payload.Value, Data: o.Payload.Data, Gas: o.Payload.Gas,
-		Rungs: []wallet.Fee{fee}, Requires: -1, Intent: o.Intent,
+		Rungs: ladder, Cancel: cancelOf(ladder, l.cancelGas), Requires: -1, Intent: o.Intent,
+	}
+	if missing := p.funds.take(o.Slot.Sender, asset, p.coin, amount, larger(it.WorstFee(), o.WorstFee())); missing != "" {
+		leave(missing)
+		return
 	}
 	for _, paid := range o.Payments {
 		it.Payments = append(it.Payments, batch.Payment{ID: paid.ID, Recipient: paid.To, Amount: paid.Amount, RequestedBy: t.withdrawn[paid.ID].RequestedBy})
@@ -98,9 +111,9 @@ func (p *planner) rebuild(t *together) {
 // A wait is a transaction that is sent after another one is mined.
 type wait struct{ slot, first wallet.Slot }
 
-// items are all of the batch, in the order of their nonces.
-func (p *planner) items() []batch.Item {
-	list := inOrder(slices.Concat(items(p.picks), p.shared, p.empties))
+// all is what the batch holds, the nonces of each sender rising.
+func (p *planner) all() []batch.Item {
+	list := inOrder(slices.Concat(p.items, p.shared, p.empties))
 	at := map[wallet.Slot]int{}
 	for i := range list {
 		at[wallet.Slot{ChainID: p.coin.ID.ChainID, Sender: list[i].From, Nonce: list[i].Nonce}] = i
@@ -155,16 +168,23 @@ func (s *Service) askMany(ctx context.Context, node Node, p *planner, d *draft, 
 	if err := CheckContract(ctx, node); err != nil {
 		return nil, err
 	}
+	l := p.firstUsable()
+	if l == nil {
+		return d.fresh, nil // each is left out with the reason
+	}
 	for _, token := range tokens {
 		list := byToken[token]
-		if err := s.estimate(ctx, node, p.sender.Address, list, o.Progress); err != nil {
+		for i := range list {
+			list[i].from = l
+		}
+		if err := s.estimate(ctx, node, list, o.Progress); err != nil {
 			return nil, err
 		}
-		reset, err := s.allows(ctx, node, p.sender.Address, token)
+		reset, err := s.allows(ctx, node, l.sender.Address, token)
 		if err != nil {
 			return nil, err
 		}
-		if err := p.share(list, reset); err != nil {
+		if err := p.share(l, list, reset); err != nil {
 			return nil, err
 		}
 	}
@@ -189,12 +209,12 @@ func (s *Service) allows(ctx context.Context, node Node, sender common.Address, 
 	return common.BytesToHash(answer) != (common.Hash{}), nil
 }
 
-// share plans withdrawals of one token: an allowance of their exact sum, after one
+// share plans withdrawals of one token on a line: an allowance of their exact sum, after one
 // of 0 where there may be some already, and as few transactions as hold them all.
-func (p *planner) share(list []candidate, reset bool) error {
+func (p *planner) share(l *line, list []candidate, reset bool) error {
 	var (
 		asset  = list[0].asset
-		sender = p.sender.Address
+		sender = l.sender.Address
 		paid   []candidate
 		each   uint64
 		sum    wallet.Amount
@@ -220,13 +240,13 @@ func (p *planner) share(list []candidate, reset bool) error {
 	}
 	const allowanceGas = 100_000
 	var plan []batch.Item
-	next := p.next
+	next := l.next
 	add := func(kind wallet.IntentKind, amount wallet.Amount, to common.Address, data []byte, gas uint64) *batch.Item {
 		slot := wallet.Slot{ChainID: asset.ID.ChainID, Sender: sender, Nonce: next}
 		next++
 		plan = append(plan, batch.Item{
-			From: sender, Path: p.sender.Path, Nonce: slot.Nonce, To: to, Data: hexutil.Bytes(data), Gas: gas,
-			Rungs: []wallet.Fee{p.fee}, Requires: -1,
+			From: sender, Path: l.sender.Path, Nonce: slot.Nonce, To: to, Data: hexutil.Bytes(data), Gas: gas,
+			Rungs: p.ladder, Cancel: cancelOf(p.ladder, l.cancelGas), Requires: -1,
 			Intent: wallet.Intent{Kind: kind, ID: slot.IntentID(), Asset: asset.ID, Recipient: multipay.Address(), Amount: amount},
 		})
 		return &plan[len(plan)-1]
@@ -265,6 +285,67 @@ func (p *planner) share(list []candidate, reset bool) error {
 			p.waits = append(p.waits, wait{slot, wallet.Slot{ChainID: slot.ChainID, Sender: sender, Nonce: allowance}})
 		}
 	}
-	p.shared, p.next = append(p.shared, plan...), next
+	p.shared, l.next, l.waiting = append(p.shared, plan...), next, l.waiting+len(plan)
 	return nil
+}
+
+// ErrDeployed says that the contract that pays many is on the chain already.
+var ErrDeployed = fmt.Errorf("%w: the contract that pays many is on this chain already", wallet.ErrConflict)
+
+// Deploy writes a batch that puts the contract that pays many on the chain, from the
+// first payout address. The error is ErrDeployed where it is there.
+func (s *Service) Deploy(ctx context.Context, node Node, o BuildOptions) (Built, error) {
+	switch err := CheckContract(ctx, node); {
+	case err == nil:
+		return Built{}, fmt.Errorf("%w, at %s", ErrDeployed, multipay.Address())
+	case !errors.Is(err, ErrNoContract):
+		return Built{}, err
+	}
+	if factory, err := node.CodeAt(ctx, multipay.Factory, nil); err != nil {
+		return Built{}, fmt.Errorf("code of %s: %w", multipay.Factory, err)
+	} else if len(factory) == 0 {
+		return Built{}, wallet.WithHint(
+			wallet.As(wallet.ErrRefused, "the proxy %s that deploys the contract is not on this chain", multipay.Factory),
+			"send %s wei to %s, then the raw transaction %s with any tool; some nodes take it only with a setting for transactions without a chain id",
+			wallet.NewAmount(multipay.FactoryCost), multipay.FactoryDeployer, hexutil.Encode(multipay.FactoryTransaction))
+	}
+	if err := o.complete(); err != nil {
+		return Built{}, err
+	}
+	d, err := s.look(ctx, o)
+	if err != nil {
+		return Built{}, err
+	}
+	d.again, d.many, d.fresh, d.cancels = nil, nil, nil, nil // a batch of its own
+	p, err := s.ask(ctx, node, d, o)
+	if err != nil {
+		return Built{}, err
+	}
+	l := p.firstUsable()
+	if p.ladder == nil {
+		if err := p.askFees(ctx, node, o.Cancel); err != nil {
+			return Built{}, err
+		}
+	}
+	sender, next := l.sender.Address, l.next
+	data := multipay.DeployData()
+	gas, err := node.EstimateGas(ctx, ethereum.CallMsg{From: sender, To: &multipay.Factory, Data: data})
+	if err != nil {
+		return Built{}, fmt.Errorf("gas of the deployment: %w", err)
+	}
+	slot := wallet.Slot{ChainID: s.Chain, Sender: sender, Nonce: next}
+	it := batch.Item{
+		From: sender, Path: l.sender.Path, Nonce: next, To: multipay.Factory, Data: data, Gas: gasLimit(gas),
+		Rungs: p.ladder, Cancel: cancelOf(p.ladder, l.cancelGas), Requires: -1,
+		Intent: wallet.Intent{Kind: wallet.IntentDeploy, ID: slot.IntentID(), Asset: d.coin.ID, Recipient: multipay.Address()},
+	}
+	var built Built
+	err = s.DB.Update(ctx, func(tx store.Tx) (err error) {
+		if built.Batch, err = outgoing.Draft(tx, batch.Withdrawals, s.Chain, []batch.Item{it}, s.now(), o.Expiry); err != nil {
+			return err
+		}
+		built.Record, err = outgoing.Write(tx, built.Batch)
+		return err
+	})
+	return built, err
 }

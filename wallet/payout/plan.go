@@ -3,7 +3,6 @@ package payout
 import (
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 

@@ -21,7 +21,6 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/chain"
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
 	"github.com/airlock-wallet/airlock/wallet/hd"
-	"github.com/airlock-wallet/airlock/wallet/multipay"
 	"github.com/airlock-wallet/airlock/wallet/outgoing"
 	"github.com/airlock-wallet/airlock/wallet/store"
 	"github.com/airlock-wallet/airlock/wallet/store/bolt"
@@ -73,7 +72,7 @@ type network struct {
 
 func newNetwork(t testing.TB) *network {
 	t.Helper()
-	sim := chaintest.NewSimulated(t, chaintest.SimulatedOptions{Alloc: types.GenesisAlloc{multipay.Factory: {Code: factoryCode, Balance: new(big.Int)}}})
+	sim := chaintest.NewSimulated(t, chaintest.SimulatedOptions{Alloc: chaintest.Factory()})
 	n := onNetwork(t, sim)
 	n.sim = sim
 	return n

@@ -32,6 +32,7 @@ type buildFlags struct {
 	estimate bool
 	gasCap   []string
 	float    bool
+	many     bool
 	most     []string // of one withdrawal, by asset
 }
 
@@ -61,6 +62,12 @@ it in its own. address new --role payout makes such addresses; fund each of them
 A withdrawal in a batch is bound to its nonce. If the file is lost, batch show
 writes it again.
 
+With --batch-contract new withdrawals of tokens are paid by as few transactions as
+hold them all, through a contract that airlock contract deploy puts on the chain once:
+each payment is made or fails by itself, with its own event, out of an allowance of
+their exact sum. The coin is paid one by one, since many receivers do not credit what a
+contract sends.
+
 With --float the batch pays from the float and is signed here, with airlock sign.
 A withdrawal that was built once stays with the vault that it was built for.`,
 		Example: `  airlock build-withdrawals -o /media/usb/batch.json
@@ -83,6 +90,7 @@ A withdrawal that was built once stays with the vault that it was built for.`,
 	f.IntVar(&o.senders, "senders", o.senders, "pay from the first `N` payout addresses")
 	f.BoolVar(&o.estimate, "estimate", false, "tell what it would cost, and write nothing")
 	f.StringArrayVar(&o.gasCap, "gas-cap", nil, "leave out what needs more gas, as coin=`N` or token=N (default coin=500000, token=300000)")
+	f.BoolVar(&o.many, "batch-contract", false, "pay new withdrawals of tokens many in one transaction, through the contract of airlock contract")
 	f.BoolVar(&o.float, "float", false, "pay from the float, whose keys are on this station")
 	f.StringArrayVar(&o.most, "max-amount", nil, "with --float, leave out withdrawals of an asset above an amount, as `ASSET=AMOUNT`")
 	return c
@@ -156,7 +164,7 @@ func noteFewerRungs(s *Station, p payout.Plan) {
 }
 
 func (o buildFlags) parse() (b payout.BuildOptions, err error) {
-	b.Max, b.Expiry, b.Float.Use, b.Cancel, b.Senders = o.max, o.expires, o.float, o.cancel, o.senders
+	b.Max, b.Expiry, b.Float.Use, b.Cancel, b.Senders, b.Contract = o.max, o.expires, o.float, o.cancel, o.senders, o.many
 	if o.out == "" && !o.estimate {
 		return b, wallet.As(wallet.ErrUsage, "--output is missing: name the file to write, or take --estimate")
 	}

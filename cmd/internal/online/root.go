@@ -43,6 +43,7 @@ has no network.
 		newWithdraw(s),
 		newPayouts(s),
 		newBuildWithdrawals(s),
+		newContract(s),
 		newBatch(s),
 		newBroadcast(s),
 		newConfirm(s),
