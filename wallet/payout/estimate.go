@@ -62,7 +62,9 @@ func (p *planner) plan(d *draft) Plan {
 		plan.Gas += it.Gas
 		rungs = max(rungs, len(it.Rungs))
 		items[it.From]++
-		needs.spend(it.From, it.Intent.Asset, it.Intent.Amount.Neg())
+		if it.Intent.Kind != wallet.IntentAllowance { // which moves nothing
+			needs.spend(it.From, it.Intent.Asset, it.Intent.Amount.Neg())
+		}
 		needs.spend(it.From, p.coin.ID, it.WorstFee().Neg())
 	}
 	for n := range rungs {
