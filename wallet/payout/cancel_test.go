@@ -354,3 +354,39 @@ func (d dearer) HeaderByNumber(ctx context.Context, n *big.Int) (*types.Header, 
 	}
 	return h, err
 }
+
+// What does not outbid all that was signed at its nonce is not written, since no
+// node would take it, and neither is a cancel that nobody asked for.
+func TestCancelMustOutbid(t *testing.T) {
+	w := approved(t, 1)
+	first := w.build().Batch
+	w.broadcast(first)
+	top := first.Items[0].Rungs[len(first.Items[0].Rungs)-1]
+	it := emptied(wallet.Slot{ChainID: w.s.Chain, Sender: payoutAddress}, first.Items[0].Path, wallet.IntentCancel, batch.MinGas, []wallet.Fee{batch.Bump(top)})
+	it.Replaces = first.Items[0].Intent.Name()
+	write := func(fee wallet.Fee) error {
+		it.Rungs = []wallet.Fee{fee}
+		return w.db.Update(w.ctx, func(tx store.Tx) error {
+			b, err := outgoing.Draft(tx, batch.Withdrawals, w.s.Chain, []batch.Item{it}, w.time, testExpiry)
+			if err == nil {
+				_, err = outgoing.Write(tx, b)
+			}
+			return err
+		})
+	}
+	enough := batch.Bump(top)
+	if err := write(enough); !errors.Is(err, outgoing.ErrChanged) || !strings.Contains(err.Error(), "nobody asked") {
+		t.Fatalf("a cancel that nobody asked for: %v", err)
+	}
+	w.cancel("w0", outgoing.ActionBuild)
+	wei := wallet.NewAmount(1)
+	for name, fee := range map[string]wallet.Fee{
+		"fee": {MaxFeePerGas: enough.MaxFeePerGas.Sub(wei), MaxPriorityFeePerGas: enough.MaxPriorityFeePerGas},
+		"tip": {MaxFeePerGas: enough.MaxFeePerGas, MaxPriorityFeePerGas: enough.MaxPriorityFeePerGas.Sub(wei)},
+	} {
+		if err := write(fee); !errors.Is(err, outgoing.ErrChanged) || !strings.Contains(err.Error(), "outbid") {
+			t.Errorf("a cancel whose %s is a wei too low: %v", name, err)
+		}
+	}
+	w.must(write(enough))
+}
