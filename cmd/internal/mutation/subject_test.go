@@ -24,6 +24,7 @@ import (
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 	"github.com/airlock-wallet/airlock/wallet/hd"
+	"github.com/airlock-wallet/airlock/wallet/multipay"
 )
 
 // subject is a kind of file, an original of it, and what reads it.
@@ -65,6 +66,7 @@ func subjects(t testing.TB) []subject {
 	return []subject{
 		batchSubject("batch", original(t, "batch.json", func() []byte { return encoded(t, fullBatch(t)) })),
 		batchSubject("sweep-batch", original(t, "sweep-batch.json", func() []byte { return example(t, "sweep-batch") })),
+		batchSubject("payments-batch", original(t, "payments-batch.json", func() []byte { return encoded(t, paymentsBatch(t)) })),
 		signedSubject("signed-batch", original(t, "signed-batch.json", func() []byte { return encoded(t, signed(t, fullBatch(t))) })),
 		watchSubject(original(t, "watch.json", func() []byte { return example(t, "watch") })),
 		vaultSubject(t),
@@ -146,6 +148,39 @@ func fullBatch(t testing.TB) *batch.Batch {
 func withCancel(rungs []wallet.Fee) *batch.Cancel {
 	fee := batch.Bump(rungs[len(rungs)-1])
 	return &batch.Cancel{Gas: batch.MinGas, MaxFeePerGas: fee.MaxFeePerGas, MaxPriorityFeePerGas: fee.MaxPriorityFeePerGas}
+}
+
+// paymentsBatch is the page's batch with an allowance and one transaction that pays
+// two withdrawals.
+func paymentsBatch(t testing.TB) *batch.Batch {
+	t.Helper()
+	b := fullBatch(t)
+	last := b.Items[len(b.Items)-1]
+	usd := b.Assets[len(b.Assets)-1].Asset
+	item := func(kind wallet.IntentKind, nonce uint64) batch.Item {
+		return batch.Item{
+			From: last.From, Path: last.Path, Nonce: nonce, To: multipay.Address(), Gas: 100_000, Rungs: last.Rungs, Requires: -1,
+			Intent: wallet.Intent{Kind: kind, ID: fmt.Sprintf("1:payout:%d", nonce), Asset: usd, Recipient: multipay.Address(), Amount: wallet.NewAmount(3)},
+		}
+	}
+	allowance, many := item(wallet.IntentAllowance, last.Nonce+1), item(wallet.IntentPayments, last.Nonce+2)
+	allowance.To, allowance.Data = usd.Contract, multipay.ApproveData(wallet.NewAmount(3))
+	many.Requires = 0
+	for i := range 2 {
+		many.Payments = append(many.Payments, batch.Payment{ID: fmt.Sprintf("m-%d", i), Recipient: common.BytesToAddress([]byte{0x70, byte(i)}), Amount: wallet.NewAmount(int64(i) + 1)})
+	}
+	many.Payments[0].RequestedBy = b.Items[0].RequestedBy
+	call := many.Call(60_000)
+	data, err := call.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	many.Data, many.Gas = data, call.GasLimit()
+	b.Items = []batch.Item{allowance, many}
+	if err := b.Check(); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // signed signs a batch with the page's keys.
