@@ -76,7 +76,9 @@ type Doubt struct {
 	Final      bool          // Mined is beyond reorg
 	Intent     *wallet.Intent
 	Pays       []string // open withdrawals that it would pay
+	Free       []string // of those, the ones that are bound to no slot
 	Acceptable bool     // Accept may be called
+	Unheard    bool     // of what is missing: no node had it when last asked
 	Advice     string   // the safe way on
 }
 
@@ -192,25 +194,22 @@ func (s *settler) doubt(slot wallet.Slot, final uint64) (d Doubt, ok bool, err e
 	if d.Pays, err = s.pays(&m); err != nil {
 		return d, false, err
 	}
+	if d.Free, err = s.slotless(d.Pays); err != nil {
+		return d, false, err
+	}
 	switch {
 	case !d.Final:
 		d.Advice = "wait until it is final, then run airlock scan and airlock confirm"
+	case len(d.Pays) > 0 && len(d.Free) == 0:
+		d.Advice = fmt.Sprintf("it pays what withdrawal %s asks for, which has a nonce of its own: nothing is released until that one is settled", d.Pays[0])
 	case bound && len(d.Pays) > 0:
-		free, err := s.slotless(d.Pays)
-		if err != nil {
-			return d, false, err
-		}
-		if free == "" {
-			d.Advice = fmt.Sprintf("it pays what withdrawal %s asks for, which has a nonce of its own: nothing is released until that one is settled", d.Pays[0])
-			break
-		}
 		d.Acceptable = true
-		d.Advice = fmt.Sprintf("it pays what withdrawal %s asks for; accepting counts that as paid, and what was bound to this nonce can be built again (reject the withdrawal first if it was not meant)", free)
+		d.Advice = fmt.Sprintf("it pays what withdrawal %s asks for; accepting counts that as paid, and what was bound to this nonce can be built again", d.Free[0])
 	case bound:
 		d.Advice = "airlock confirm frees its withdrawal from this nonce"
 	case len(d.Pays) > 0:
 		d.Acceptable = true
-		d.Advice = fmt.Sprintf("it pays what withdrawal %s asks for; accepting counts that as paid (reject the withdrawal first if it was not meant)", d.Pays[0])
+		d.Advice = fmt.Sprintf("it pays what withdrawal %s asks for; accepting counts that as paid", d.Free[0])
 	default:
 		d.Acceptable = true
 		d.Advice = "it matches no payment ever asked for; accepting books it as unknown and goes on after it"
@@ -218,14 +217,18 @@ func (s *settler) doubt(slot wallet.Slot, final uint64) (d Doubt, ok bool, err e
 	return d, true, nil
 }
 
-// slotless is the first of some withdrawals that is bound to no slot, or "".
-func (s *settler) slotless(ids []string) (string, error) {
+// slotless are those of some withdrawals that are bound to no slot.
+func (s *settler) slotless(ids []string) (free []string, err error) {
 	for _, id := range ids {
-		if w, ok, err := store.Withdrawal(s.tx, id); err != nil || ok && w.Slot == nil {
-			return id, err
+		w, ok, err := store.Withdrawal(s.tx, id)
+		if err != nil {
+			return nil, err
+		}
+		if ok && w.Slot == nil {
+			free = append(free, id)
 		}
 	}
-	return "", nil
+	return free, nil
 }
 
 // Attribution is what Accept did.

@@ -33,7 +33,7 @@ func (s *settler) settleAgain(old wallet.Mined, final uint64, p *Progress) error
 		return err
 	}
 	m := *v.Found
-	if !sameEffect(&old, &m) {
+	if !SameEffect(&old, &m) {
 		p.Held++
 		return nil
 	}
@@ -65,8 +65,8 @@ func (s *settler) settleAgain(old wallet.Mined, final uint64, p *Progress) error
 	return store.DeleteVanished(s.tx, m.Slot)
 }
 
-// sameEffect reports whether a transaction moved the same in two blocks.
-func sameEffect(a, b *wallet.Mined) bool {
+// SameEffect reports whether a transaction moved the same in two blocks.
+func SameEffect(a, b *wallet.Mined) bool {
 	return a.TxHash == b.TxHash && a.Success == b.Success && slices.EqualFunc(a.Transfers, b.Transfers, func(x, y wallet.Transfer) bool {
 		return x.Asset == y.Asset && x.From == y.From && x.To == y.To && x.Amount.Cmp(y.Amount) == 0 && x.Position == y.Position && x.Path == y.Path
 	})
@@ -91,7 +91,7 @@ func (s *settler) vanished(final uint64) (list []Doubt, err error) {
 		case v.Found == nil:
 			d.Final = false
 			d.Advice = booked + "; it was not mined again. Its nonce stays bound: send its raw transaction from the signed file again, with any tool. Pay nothing in its place"
-		case sameEffect(&old, v.Found):
+		case SameEffect(&old, v.Found):
 			d.Mined, d.Final = v.Found, v.Found.BlockNumber <= final
 			d.Advice = "it was mined again: once it is final, airlock confirm brings the books in line"
 		default:

@@ -202,7 +202,7 @@ func TestRevertedPaymentFailsAndReleases(t *testing.T) {
 	_, err = w.sim.CommitOnly(w.foreign(nonce, w.token, new(big.Int), allow))
 	w.must(err)
 	w.finish()
-	_, err = w.s.Accept(w.ctx, payoutAddress, nonce, "")
+	_, err = w.s.Accept(w.ctx, w.client, payoutAddress, nonce, "")
 	w.must(err)
 
 	w.request("w", "alice", w.tokenID(), wallet.NewAmount(1_000_000), someone("w"))
@@ -277,7 +277,7 @@ func TestUnexplainedNonceBlocksBuilding(t *testing.T) {
 	if doubts, err = w.s.Doubts(w.ctx, w.client); err != nil || len(doubts) != 1 || !doubts[0].Acceptable || doubts[0].Kind != outgoing.DoubtUnexplained {
 		t.Fatalf("doubts: %+v, %v", doubts, err)
 	}
-	a, err := w.s.Accept(w.ctx, payoutAddress, next, "")
+	a, err := w.s.Accept(w.ctx, w.client, payoutAddress, next, "")
 	w.must(err)
 	if a.Withdrawal != "" {
 		t.Fatalf("attributed to %s", a.Withdrawal)
@@ -312,11 +312,11 @@ func TestRestoredStorePaysNothingTwice(t *testing.T) {
 	if _, err := w.s.Build(w.ctx, w.client, BuildOptions{}); !errors.Is(err, wallet.ErrRefused) {
 		t.Fatalf("the restored store builds: %v", err)
 	}
-	if _, err := w.s.Accept(w.ctx, payoutAddress, b.Batch.Items[1].Nonce, ""); !errors.Is(err, wallet.ErrRefused) {
+	if _, err := w.s.Accept(w.ctx, w.client, payoutAddress, b.Batch.Items[1].Nonce, ""); !errors.Is(err, wallet.ErrRefused) {
 		t.Fatalf("accepted out of order: %v", err)
 	}
 	for i, id := range []string{"one", "two"} {
-		a, err := w.s.Accept(w.ctx, payoutAddress, b.Batch.Items[i].Nonce, "")
+		a, err := w.s.Accept(w.ctx, w.client, payoutAddress, b.Batch.Items[i].Nonce, "")
 		w.must(err)
 		if a.Withdrawal != id {
 			t.Fatalf("attributed to %q, want %s", a.Withdrawal, id)
@@ -347,7 +347,7 @@ func TestForeignPaymentOfAnotherWithdrawalIsHeld(t *testing.T) {
 	}
 	// "two" was never built: what paid it counts for it, and "one" is free.
 	nonce := b.Batch.Items[0].Nonce
-	a, err := w.s.Accept(w.ctx, payoutAddress, nonce, "")
+	a, err := w.s.Accept(w.ctx, w.client, payoutAddress, nonce, "")
 	w.must(err)
 	if a.Withdrawal != "two" {
 		t.Fatalf("attributed to %q", a.Withdrawal)
@@ -377,7 +377,7 @@ func TestForeignPaymentOfABoundWithdrawalIsNotAccepted(t *testing.T) {
 	if r := w.finish(); r.Held != 1 || r.Replaced != 0 {
 		t.Fatalf("%+v", r)
 	}
-	if _, err := w.s.Accept(w.ctx, payoutAddress, b.Batch.Items[0].Nonce, ""); !errors.Is(err, wallet.ErrRefused) {
+	if _, err := w.s.Accept(w.ctx, w.client, payoutAddress, b.Batch.Items[0].Nonce, ""); !errors.Is(err, wallet.ErrRefused) {
 		t.Fatalf("accepted: %v", err)
 	}
 	if v := w.show("one"); v.Nonce == nil {

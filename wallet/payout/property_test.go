@@ -346,7 +346,7 @@ func (m *machine) doResolve(t *rapid.T) {
 	for _, d := range doubts {
 		if d.Acceptable {
 			m.mayCrash(t)
-			_, err := m.s.Accept(m.ctx, d.Slot.Sender, d.Slot.Nonce, "")
+			_, err := m.s.Accept(m.ctx, m.client, d.Slot.Sender, d.Slot.Nonce, "")
 			m.tolerate(err)
 			return
 		}
@@ -385,7 +385,7 @@ func (m *machine) settled() {
 	m.must(err)
 	for _, d := range doubts {
 		if d.Acceptable {
-			_, err := m.s.Accept(m.ctx, d.Slot.Sender, d.Slot.Nonce, "")
+			_, err := m.s.Accept(m.ctx, m.client, d.Slot.Sender, d.Slot.Nonce, "")
 			m.must(err)
 		}
 	}

@@ -43,7 +43,7 @@ func restore(t *testing.T, early bool) {
 		if _, err := w.s.Build(w.ctx, w.client, BuildOptions{}); !errors.Is(err, wallet.ErrRefused) {
 			t.Fatalf("the restored store builds: %v", err)
 		}
-		a, err := w.s.Accept(w.ctx, payoutAddress, it.Nonce, "")
+		a, err := w.s.Accept(w.ctx, w.client, payoutAddress, it.Nonce, "")
 		w.must(err)
 		if a.Withdrawal != it.Intent.ID {
 			t.Fatalf("attributed to %q, want %s", a.Withdrawal, it.Intent.ID)

@@ -53,7 +53,7 @@ func TestSettledPaymentVanishes(t *testing.T) {
 			if len(doubts) != 1 || doubts[0].Kind != outgoing.DoubtVanished || doubts[0].Slot != slot || doubts[0].Acceptable || doubts[0].Advice == "" {
 				t.Fatalf("doubts: %+v", doubts)
 			}
-			if _, err := w.s.Accept(w.ctx, slot.Sender, slot.Nonce, ""); !errors.Is(err, wallet.ErrRefused) {
+			if _, err := w.s.Accept(w.ctx, w.client, slot.Sender, slot.Nonce, ""); !errors.Is(err, wallet.ErrRefused) {
 				t.Errorf("accepted: %v", err)
 			}
 			if _, err := w.s.Build(w.ctx, w.client, BuildOptions{}); !errors.Is(err, ErrNothing) {

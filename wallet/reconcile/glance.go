@@ -105,6 +105,15 @@ func (g *glance) readCounts(tx store.Tx) (err error) {
 	if g.gaps, err = outgoing.Gaps(tx, g.ChainID, nil); err != nil {
 		return err
 	}
+	missing, err := outgoing.Missing(tx, g.ChainID, g.Time)
+	if err != nil {
+		return err
+	}
+	for _, d := range missing {
+		if d.Unheard {
+			g.Missing++
+		}
+	}
 	g.Frozen, err = store.CountFrozen(tx, CountLimit)
 	return err
 }

@@ -49,6 +49,10 @@ func (g *glance) judge(marks Marks) {
 		g.warn(WarnGap, gap.Advice, "nonce %d of %s holds up %s: %s",
 			gap.Slot.Nonce, gap.Slot.Sender, several(gap.Behind, "transaction", "transactions"), gap.Why)
 	}
+	if g.Missing > 0 {
+		g.warn(WarnMissing, "airlock confirm offers them again; airlock resolve shows what each endpoint says",
+			"%s long ago, and no node shows it", several(g.Missing, "transaction was offered", "transactions were offered"))
+	}
 	if g.Vanished > 0 {
 		g.warn(WarnVanished, "airlock resolve shows them; they keep their nonces, pay nothing in their place",
 			"%s booked as final in a block that left the chain", several(g.Vanished, "transaction was", "transactions were"))

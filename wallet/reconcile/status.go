@@ -55,6 +55,7 @@ type Status struct {
 	Unsettled   int                             `json:"unsettled"`   // mined at or below the final block and not booked
 	Unexplained int                             `json:"unexplained"` // mined, and not made or attributed here
 	Vanished    int                             `json:"vanished"`    // booked as final in a block that left the chain
+	Missing     int                             `json:"missing"`     // offered long ago, and at no node that was asked
 	Funds       []Fund                          `json:"funds"`
 	Quarantine  QuarantineStatus                `json:"quarantine"`
 	Frozen      int                             `json:"frozen_accounts"`
@@ -141,6 +142,7 @@ const (
 	WarnUnexplained = "unexplained"
 	WarnVanished    = "vanished"
 	WarnGap         = "gap"
+	WarnMissing     = "missing"
 	WarnFrozen      = "frozen-accounts"
 	WarnOutboxDead  = "outbox-dead"
 )

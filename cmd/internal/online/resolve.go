@@ -2,6 +2,7 @@ package online
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -12,137 +13,157 @@ import (
 
 	"github.com/airlock-wallet/airlock/cmd/internal/cli"
 	"github.com/airlock-wallet/airlock/wallet"
-	"github.com/airlock-wallet/airlock/wallet/outgoing"
+	"github.com/airlock-wallet/airlock/wallet/payout"
 )
 
 func newResolve(s *Station) *cobra.Command {
 	var accept, withdrawal, cancel string
+	page := doubtPage{limit: doubtsShown}
 	c := &cobra.Command{
-		Use:   "resolve",
-		Short: "Show what airlock cannot explain alone, and attribute it",
-		Long: `Show what airlock cannot explain alone, with the evidence and the safe way on:
-transactions of our addresses that it did not make, others that took the nonce
-of a payment, tokens that moved something else than they were told, and nonces
-that hold up those behind them (gaps): what is not signed, was discarded, is
-refused by nodes or bound to nothing.
+		Use:   "resolve [ID | ADDRESS:NONCE]",
+		Short: "Show what is in doubt, with the evidence and the safe ways on",
+		Long: `Show what is in doubt: transactions of our addresses that airlock did not make,
+others that took the nonce of a payment, tokens that moved something else than
+they were told, what was final and left the chain, and what holds up a sender:
+nonces that are not signed, discarded, refused or bound to nothing (gaps), and
+transactions that no node has. With a withdrawal or a nonce, that is shown, in doubt or not.
 
---accept attributes one of them by its content: to the withdrawal that it pays,
-or to nobody if it pays none. Only what is final can be accepted, and nothing
-that could lead to a second payment is offered.
+For each there is what the store knows, what scan found in proven blocks, and
+what every endpoint says: its head, the nonces at the latest, pending and
+finalized block, and each transaction that was ever signed. Where that cannot
+all be true, it says so. Then come the commands that are safe: none of them can
+pay twice, or give back what was paid. What endpoints say only takes choices
+away. While none answers, what the store knows is shown, and the exit code is 5.
+
+--accept attributes a transaction by its content: to the withdrawal that it
+pays, or to nobody if it pays none. Only what is final can be accepted, and only
+where an endpoint has it and none contradicts.
 
 --cancel gives up a sweep, top-up or rebalance that holds up its sender: the next
 build-withdrawals has its nonce taken by a cancel. Withdrawals are given up with
 withdraw cancel.`,
 		Example: `  airlock resolve
+  airlock resolve w-1
   airlock resolve --accept 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed:17
   airlock resolve --cancel 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed:18`,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if accept == "" && withdrawal != "" {
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case accept == "" && withdrawal != "":
 				return wallet.As(wallet.ErrUsage, "--withdrawal goes with --accept")
-			}
-			if cancel != "" {
+			case len(args) > 0 && accept+cancel+page.after != "":
+				return wallet.As(wallet.ErrUsage, "%q: name one withdrawal or nonce to look at, or give a flag", args[0])
+			case len(args) > 0:
+				return runResolveOne(c.Context(), s, args[0])
+			case cancel != "":
 				return runCancelSlot(c.Context(), s, cancel)
-			}
-			if accept != "" {
+			case accept != "":
 				return runAccept(c.Context(), s, accept, withdrawal)
 			}
-			return runResolve(c.Context(), s)
+			return runResolve(c.Context(), s, page)
 		},
 	}
-	c.Flags().StringVar(&accept, "accept", "", "attribute the transaction at `ADDRESS:NONCE`")
-	c.Flags().StringVar(&withdrawal, "withdrawal", "", "the `id` of the withdrawal that it paid, where several ask for the same")
-	c.Flags().StringVar(&cancel, "cancel", "", "give up the movement of ours at `ADDRESS:NONCE`")
+	f := c.Flags()
+	f.StringVar(&accept, "accept", "", "attribute the transaction at `ADDRESS:NONCE`")
+	f.StringVar(&withdrawal, "withdrawal", "", "the `id` of the withdrawal that it paid, where several ask for the same")
+	f.StringVar(&cancel, "cancel", "", "give up the movement of ours at `ADDRESS:NONCE`")
+	f.IntVar(&page.limit, "limit", page.limit, "show at most `N`; 0 for all")
+	f.StringVar(&page.after, "after", "", "show those after `ADDRESS:NONCE`")
 	c.MarkFlagsMutuallyExclusive("accept", "cancel")
 	return c
 }
 
-// doubtRow is a doubt as programs read it.
-type doubtRow struct {
-	ChainID    uint64             `json:"chain_id"`
-	Kind       outgoing.DoubtKind `json:"kind"`
-	Sender     common.Address     `json:"sender"`
-	Nonce      uint64             `json:"nonce"`
-	TxHash     *common.Hash       `json:"tx_hash"` // null if scanning has not found it
-	Block      uint64             `json:"block_number"`
-	Final      bool               `json:"final"`
-	Success    bool               `json:"success"`
-	To         *common.Address    `json:"to"`
-	Value      wallet.Amount      `json:"value"`      // wei
-	Withdrawal string             `json:"withdrawal"` // bound to the nonce
-	Pays       []string           `json:"pays"`       // withdrawals that ask for what it pays
-	Acceptable bool               `json:"acceptable"`
-	Advice     string             `json:"advice"`
+// doubtsShown is how many doubts are shown unless --limit says otherwise.
+const doubtsShown = 20
+
+type doubtPage struct {
+	limit int
+	after string
 }
 
-func newDoubtRow(d outgoing.Doubt) doubtRow {
-	r := doubtRow{
-		ChainID: d.Slot.ChainID, Kind: d.Kind, Sender: d.Slot.Sender, Nonce: d.Slot.Nonce,
-		Final: d.Final, Pays: d.Pays, Acceptable: d.Acceptable, Advice: d.Advice,
-	}
-	if d.Mined != nil {
-		r.TxHash, r.Block, r.Success = &d.Mined.TxHash, d.Mined.BlockNumber, d.Mined.Success
-		r.To, r.Value = &d.Mined.To, d.Mined.Value
-	}
-	if d.Intent != nil && d.Intent.Kind == wallet.IntentWithdrawal {
-		r.Withdrawal = d.Intent.ID
-	}
-	return r
-}
-
-// kindGap is the kind of row that tells of a nonce which holds up others.
-const kindGap outgoing.DoubtKind = "gap"
-
-func newGapRow(g outgoing.Gap) doubtRow {
-	r := doubtRow{
-		ChainID: g.Slot.ChainID, Kind: kindGap, Sender: g.Slot.Sender, Nonce: g.Slot.Nonce, Pays: []string{},
-		Advice: fmt.Sprintf("%s, and %s behind it: %s", g.Why, plural(g.Behind, "transaction waits", "transactions wait"), g.Advice),
-	}
-	if g.Intent != nil && g.Intent.Kind == wallet.IntentWithdrawal {
-		r.Withdrawal = g.Intent.ID
-	}
-	return r
-}
-
-func runResolve(ctx context.Context, s *Station) error {
+func runResolve(ctx context.Context, s *Station, o doubtPage) error {
 	p, err := s.payouts(ctx)
 	if err != nil {
 		return err
 	}
-	node, err := s.Client(ctx)
-	if err != nil {
-		return err
+	page := payout.Page{Limit: o.limit}
+	if o.limit < 0 {
+		return wallet.As(wallet.ErrUsage, "--limit %d: want 0 or more", o.limit)
 	}
-	defer node.Close()
-	doubts, err := p.Doubts(ctx, node)
-	if err != nil {
-		return err
-	}
-	gaps, err := p.Gaps(ctx, node)
-	if err != nil {
-		return err
-	}
-	rows := make([]doubtRow, len(doubts), len(doubts)+len(gaps))
-	for i, d := range doubts {
-		rows[i] = newDoubtRow(d)
-	}
-	for _, g := range gaps {
-		rows = append(rows, newGapRow(g))
-	}
-	return s.Print(rows, func(out io.Writer) {
-		if len(rows) == 0 {
-			fmt.Fprintln(out, "nothing is in doubt")
-			return
+	if o.after != "" {
+		page.After = &wallet.Slot{ChainID: p.Chain}
+		if page.After.Sender, page.After.Nonce, err = parseSlot("--after", o.after); err != nil {
+			return err
 		}
-		t := s.Table(out, "SENDER", "NONCE", "DOUBT", "TRANSACTION", "BLOCK", "FINAL", "TO", "VALUE", "WITHDRAWAL", "ADVICE")
-		for _, r := range rows {
-			to := ""
-			if r.To != nil {
-				to = r.To.Hex()
-			}
-			t.Row(r.Sender.Hex(), r.Nonce, r.Kind, orEmpty(r.TxHash), r.Block, r.Final, to, r.Value.Decimal(18), r.Withdrawal, r.Advice)
-		}
-		t.Close()
-	})
+	}
+	node, closeNode, err := s.witness(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeNode()
+	f, err := p.Cases(ctx, node, page)
+	if err != nil {
+		return err
+	}
+	if err := s.printCases(f.Cases, f.Heard); err != nil {
+		return err
+	}
+	if f.Left > 0 {
+		s.Note("and %d more: airlock resolve --limit 0 lists all", f.Left)
+	}
+	return unheard(f.Heard)
+}
+
+func runResolveOne(ctx context.Context, s *Station, what string) error {
+	p, err := s.payouts(ctx)
+	if err != nil {
+		return err
+	}
+	node, closeNode, err := s.witness(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeNode()
+	c, err := caseOf(ctx, p, node, what)
+	if err != nil {
+		return err
+	}
+	if err := s.printCases([]payout.Case{c}, c.Heard()); err != nil {
+		return err
+	}
+	return unheard(c.Heard())
+}
+
+// caseOf is the slot that a withdrawal, or ADDRESS:NONCE, names.
+func caseOf(ctx context.Context, p *payout.Service, node payout.Witness, what string) (payout.Case, error) {
+	if !strings.HasPrefix(what, "0x") || !strings.Contains(what, ":") {
+		return p.CaseOf(ctx, node, what)
+	}
+	sender, nonce, err := parseSlot("nonce", what)
+	if err != nil {
+		return payout.Case{}, err
+	}
+	return p.CaseAt(ctx, node, sender, nonce)
+}
+
+// witness asks the endpoints of the chain, or nobody if none can be reached.
+func (s *Station) witness(ctx context.Context) (payout.Witness, func(), error) {
+	client, err := s.Client(ctx)
+	switch {
+	case err == nil:
+		return client, client.Close, nil
+	case errors.Is(err, wallet.ErrUnreachable) && ctx.Err() == nil:
+		return payout.Nobody{}, func() {}, nil
+	}
+	return nil, nil, err
+}
+
+// unheard is the error of a command that showed what the home itself knows.
+func unheard(heard bool) error {
+	if heard {
+		return nil
+	}
+	return wallet.WithHint(wallet.As(wallet.ErrUnreachable, "no endpoint answers"), "what is shown is what the home itself knows; airlock doctor asks each endpoint alone")
 }
 
 func runAccept(ctx context.Context, s *Station, text, withdrawal string) error {
@@ -154,7 +175,12 @@ func runAccept(ctx context.Context, s *Station, text, withdrawal string) error {
 	if err != nil {
 		return err
 	}
-	a, err := p.Accept(ctx, sender, nonce, withdrawal)
+	node, closeNode, err := s.witness(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeNode()
+	a, err := p.Accept(ctx, node, sender, nonce, withdrawal)
 	if err != nil {
 		return err
 	}

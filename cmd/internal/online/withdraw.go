@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -292,58 +290,4 @@ func orEmpty[T any](p *T) string {
 		return ""
 	}
 	return fmt.Sprint(*p)
-}
-
-func newWithdrawShow(s *Station) *cobra.Command {
-	return &cobra.Command{
-		Use:     "show ID",
-		Short:   "Show one withdrawal, and why it is where it is",
-		Example: `  airlock withdraw show w-1 --json`,
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return runWithdrawShow(c.Context(), s, args[0]) },
-	}
-}
-
-func runWithdrawShow(ctx context.Context, s *Station, id string) error {
-	p, err := s.payouts(ctx)
-	if err != nil {
-		return err
-	}
-	w, err := p.Show(ctx, id)
-	if err != nil {
-		return err
-	}
-	chain, err := s.Chain(ctx)
-	if err != nil {
-		return err
-	}
-	return s.Print(w, func(out io.Writer) {
-		fee := ""
-		if w.Fee != nil {
-			fee = chain.Coin.Format(*w.Fee)
-		}
-		for _, line := range [][2]string{
-			{"id", w.ID},
-			{"status", string(w.Status)},
-			{"reason", w.Reason},
-			{"account", ownerName(w.Account)},
-			{"amount", w.Amount.Decimal(w.Decimals) + " " + w.Symbol},
-			{"asset", w.Asset.String()},
-			{"to", w.To},
-			{"memo", w.Memo},
-			{"order", w.Order},
-			{"signed by", strings.Join(w.RequestedBy, " ")},
-			{"batch", w.Batch},
-			{"from", orEmpty(w.From)},
-			{"nonce", orEmpty(w.Nonce)},
-			{"transaction", orEmpty(w.TxHash)},
-			{"fee", fee},
-			{"requested", w.RequestedAt.Format(time.RFC3339)},
-			{"updated", w.UpdatedAt.Format(time.RFC3339)},
-		} {
-			if strings.TrimSpace(line[1]) != "" {
-				fmt.Fprintf(out, "%-12s %s\n", line[0], cli.Clean(line[1]))
-			}
-		}
-	})
 }

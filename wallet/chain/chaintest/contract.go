@@ -25,6 +25,9 @@ var (
 	// Shifty is a token that takes a fee on the way and rebases, while its logs
 	// tell of neither: Deploy takes the supply (*big.Int).
 	Shifty = load("Shifty")
+	// Skimming is a token that takes a fee on the way, and whose logs tell so:
+	// Deploy takes the supply (*big.Int).
+	Skimming = load("Skimming")
 	// Forwarder is a recipient of ether that needs more than 21000 gas and a
 	// payer of ether inside calls. Deploy takes nothing.
 	Forwarder = load("Forwarder")
