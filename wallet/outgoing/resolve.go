@@ -185,6 +185,10 @@ func (s *settler) doubt(slot wallet.Slot, final uint64) (d Doubt, ok bool, err e
 			d.Kind, d.Acceptable = DoubtAmount, d.Final
 			d.Advice = "compare the transfers with the withdrawal; accepting counts it as paid, books what moved and gives the rest back"
 			return d, true, nil
+		case out == Other && o.Intent.Kind == wallet.IntentPayments:
+			d.Kind = DoubtAmount
+			d.Advice = "what the contract says of its payments and what the token moved do not agree: nothing of it is released. Compare the transfers with the withdrawals"
+			return d, true, nil
 		default:
 			return d, false, nil
 		}

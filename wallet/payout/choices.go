@@ -75,6 +75,8 @@ func chooseMined(d *outgoing.Dossier, v *verdict, scan Choice) []Choice {
 		return []Choice{confirm}
 	case d.Outgoing != nil && d.Outgoing.State == wallet.OutgoingFinal:
 		return []Choice{choice("find out which chain this node follows", "doctor")}
+	case d.Doubt.Kind == outgoing.DoubtAmount && !d.Doubt.Acceptable:
+		return []Choice{choice("stop building, signing and sending until it is understood", "halt", "--reason", "amounts of "+d.Mined.TxHash.Hex())}
 	case !d.Doubt.Acceptable:
 		return []Choice{confirm}
 	case len(v.backs) == 0:
@@ -121,7 +123,7 @@ func chooseOpen(d *outgoing.Dossier, v *verdict) (list []Choice) {
 		if cancel {
 			return list
 		}
-	case o.Serving() == nil && (o.Intent.Kind == wallet.IntentWithdrawal || o.Intent.Kind == wallet.IntentNoOp):
+	case o.Serving() == nil && o.Intent.Kind != wallet.IntentSweep && o.Intent.Kind != wallet.IntentTopUp && o.Intent.Kind != wallet.IntentRebalance:
 		list = append(list, build(d, "build it again, at its nonce"))
 	case o.Serving() == nil: // a sweep is not built again: its nonce is given up
 	case len(v.pooled) > 0:
@@ -135,7 +137,7 @@ func chooseOpen(d *outgoing.Dossier, v *verdict) (list []Choice) {
 	switch o.Intent.Kind {
 	case wallet.IntentWithdrawal:
 		list = append(list, choice("give it up: its funds come back when something else is final at its nonce", "withdraw", "cancel", o.Intent.ID))
-	case wallet.IntentSweep, wallet.IntentTopUp, wallet.IntentRebalance:
+	case wallet.IntentSweep, wallet.IntentTopUp, wallet.IntentRebalance, wallet.IntentPayments, wallet.IntentAllowance, wallet.IntentDeploy:
 		list = append(list, choice("give it up: its nonce is taken by a cancel", "resolve", "--cancel", fmt.Sprintf("%s:%d", d.Slot.Sender.Hex(), d.Slot.Nonce)))
 	case wallet.IntentCancel, wallet.IntentNoOp:
 	}

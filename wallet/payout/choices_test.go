@@ -158,6 +158,7 @@ func TestChoices(t *testing.T) {
 		{"foreign, not final here", dossierOf(outgoing.DoubtForeign, young), words{says("a", 8, yes, nowhere)}, []string{scan, confirm}, false},
 		{"amount, not final here", dossierOf(outgoing.DoubtAmount, young), words{says("a", 8, yes)}, []string{scan, confirm}, false},
 		{"amount, nobody", dossierOf(outgoing.DoubtAmount), words{mute}, []string{doctor}, false},
+		{"amount, of many", dossierOf(outgoing.DoubtAmount, bound), words{says("a", 8, yes)}, []string{"halt --reason amounts of " + ourHash.Hex()}, false},
 		{"amount, one denies it", dossierOf(outgoing.DoubtAmount), words{says("a", 8, yes), says("b", 8, pooled)}, []string{doctor, scan}, true},
 
 		// Several ask for what was paid: each that has no nonce may be named.
@@ -186,6 +187,7 @@ func TestChoices(t *testing.T) {
 			o.Attempts = append([]wallet.Attempt{{Batch: "b-0", Discarded: true}}, o.Attempts...)
 		}), words{says("a", 7)}, []string{show}, false},
 		{"held, a discarded sweep", held(discarded, as(wallet.IntentSweep)), words{says("a", 7)}, []string{give}, false},
+		{"held, many payments that were discarded", held(discarded, as(wallet.IntentPayments)), words{says("a", 7)}, []string{build, give}, false},
 		{"held, a no-op that is not signed", held(as(wallet.IntentNoOp)), words{says("a", 7)}, []string{show}, false},
 		{"held, a discarded no-op", held(discarded, as(wallet.IntentNoOp)), words{says("a", 7)}, []string{build}, false},
 		{"held, used on chain", held(), words{says("a", 8)}, []string{scan}, false},
