@@ -153,6 +153,7 @@ func TestChoices(t *testing.T) {
 		{"foreign, ours is mined at one", dossierOf(outgoing.DoubtForeign), words{says("a", 8, yes, nowhere), says("b", 8, nowhere, yes)}, []string{doctor, scan}, true},
 		{"foreign, ours is mined at all", dossierOf(outgoing.DoubtForeign), words{says("a", 8, nowhere, yes)}, []string{doctor, scan}, true},
 		{"foreign, ours is mined at one behind", dossierOf(outgoing.DoubtForeign), words{says("a", 8, yes, nowhere), at(99, says("b", 8, nowhere, yes))}, []string{doctor, scan}, true},
+		{"foreign, ours is mined, and the other untold", dossierOf(outgoing.DoubtForeign), words{says("a", 8, unknown, yes)}, []string{doctor, scan}, true},
 		{"foreign, both at one", dossierOf(outgoing.DoubtForeign), words{says("a", 8, yes, yes)}, []string{doctor, scan}, true},
 		{"foreign, its twin has a nonce", dossierOf(outgoing.DoubtForeign, bound), words{says("a", 8, yes, nowhere)}, []string{confirm}, false},
 		{"foreign, not final here", dossierOf(outgoing.DoubtForeign, young), words{says("a", 8, yes, nowhere)}, []string{scan, confirm}, false},
