@@ -97,10 +97,12 @@ type Attempt struct {
 	// Cancel says that the attempt does not serve the slot's intent but takes
 	// its nonce: it sends 0 of the coin from the sender to itself. It was signed
 	// together with the attempt before it, or in a batch of its own.
-	Cancel bool         `json:"cancel,omitzero"`
-	Gas    uint64       `json:"gas,string,omitzero"` // limit of a cancel; others have that of the slot's payload
-	Rungs  []Fee        `json:"rungs"`
-	Signed []SignedRung `json:"signed,omitzero"` // as long as Rungs, once signed
+	Cancel bool   `json:"cancel,omitzero"`
+	Gas    uint64 `json:"gas,string,omitzero"` // limit of a cancel; others have that of the slot's payload
+	Rungs  []Fee  `json:"rungs"`
+	// Signed are the hashes of its signatures, one per rung, once it is signed.
+	// The store keeps the transactions under them.
+	Signed []common.Hash `json:"signed,omitzero"`
 	// Discarded says that the operator gave the attempt up. It is not offered
 	// any more, but its signatures may still turn up on chain.
 	Discarded bool `json:"discarded,omitzero"`
@@ -158,7 +160,7 @@ type Outgoing struct {
 
 // Holds reports whether a hash is that of one of the attempt's signatures.
 func (a *Attempt) Holds(hash common.Hash) bool {
-	return slices.ContainsFunc(a.Signed, func(s SignedRung) bool { return s.Hash == hash })
+	return slices.Contains(a.Signed, hash)
 }
 
 // Live reports whether the attempt is signed and was not given up.

@@ -219,10 +219,8 @@ func (s *settler) bookDust(m *wallet.Mined, o *wallet.Outgoing) error {
 func unspent(m *wallet.Mined, o *wallet.Outgoing) wallet.Amount {
 	attempt := o.Last()
 	for i := range o.Attempts {
-		for _, s := range o.Attempts[i].Signed {
-			if s.Hash == m.TxHash {
-				attempt = &o.Attempts[i]
-			}
+		if o.Attempts[i].Holds(m.TxHash) {
+			attempt = &o.Attempts[i]
 		}
 	}
 	if len(attempt.Rungs) == 0 {

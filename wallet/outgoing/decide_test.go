@@ -29,7 +29,7 @@ func hashOf(nonce uint64, rung int) common.Hash {
 func placed(nonce uint64, offered int, ladder []wallet.Fee) Place {
 	a := wallet.Attempt{Rungs: ladder, Offered: offered}
 	for r := range ladder {
-		a.Signed = append(a.Signed, wallet.SignedRung{Hash: hashOf(nonce, r)})
+		a.Signed = append(a.Signed, hashOf(nonce, r))
 	}
 	o := wallet.Outgoing{Slot: wallet.Slot{ChainID: chainID, Sender: payer, Nonce: nonce}, State: wallet.OutgoingSigned}
 	if offered > 0 {

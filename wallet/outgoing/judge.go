@@ -2,6 +2,7 @@ package outgoing
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -85,14 +86,7 @@ func isOurs(m *wallet.Mined, o *wallet.Outgoing) bool {
 	if hasPayload(m, o.Payload) {
 		return true
 	}
-	for _, a := range o.Attempts {
-		for _, s := range a.Signed {
-			if s.Hash == m.TxHash && !a.Cancel {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(o.Attempts, func(a wallet.Attempt) bool { return !a.Cancel && a.Holds(m.TxHash) })
 }
 
 // hasPayload reports whether a mined transaction does what a payload says.

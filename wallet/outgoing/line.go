@@ -91,7 +91,7 @@ func WhyWaits(tx store.Tx, o *wallet.Outgoing) (string, error) {
 }
 
 // Place is a transaction in the line of its sender: those that are not mined,
-// by nonce. Raw transactions are left out.
+// by nonce.
 type Place struct {
 	Outgoing wallet.Outgoing
 	// Head says that nothing of the sender has to be mined before it.
@@ -132,12 +132,6 @@ func Line(tx store.Tx, chain uint64, sender common.Address, window int) (line []
 				p.Wait = fmt.Sprintf("nothing is known of nonce %d of %s before it: airlock resolve tells more", o.Slot.Nonce-1, sender)
 			}
 		}
-		for i := range p.Outgoing.Attempts {
-			signed := p.Outgoing.Attempts[i].Signed
-			for r := range signed {
-				signed[r].Raw = nil
-			}
-		}
 		line = append(line, p)
 		before = &open.Slot
 		if len(line) == window || p.Wait != "" && len(p.Given()) == 0 {
@@ -162,13 +156,13 @@ func known(tx store.Tx, slot wallet.Slot) (bool, error) {
 func given(o *wallet.Outgoing) (hashes []common.Hash) {
 	wanted := offerable(o)
 	if wanted != nil && wanted.Offered > 0 {
-		hashes = append(hashes, wanted.Signed[wanted.Rung()].Hash)
+		hashes = append(hashes, wanted.Signed[wanted.Rung()])
 	}
 	for i := len(o.Attempts) - 1; i >= 0; i-- {
 		a := &o.Attempts[i]
 		for r := min(a.Offered, len(a.Signed)) - 1; r >= 0; r-- {
 			if a != wanted || r != a.Rung() {
-				hashes = append(hashes, a.Signed[r].Hash)
+				hashes = append(hashes, a.Signed[r])
 			}
 		}
 	}

@@ -222,7 +222,16 @@ func (m *Marked) mark(tx store.Tx, o wallet.Outgoing, d *Decision, head uint64, 
 		o.State, o.TxHash = wallet.OutgoingOffered, common.Hash{}
 	}
 	if d.Offer {
-		m.Offers = append(m.Offers, offer(&o, d, head, now))
+		sent := offer(&o, d, head, now)
+		raw, err := store.RawOf(tx, sent.Hash)
+		if err == nil && raw == nil {
+			err = fmt.Errorf("%w: the transaction %s is not in the store", wallet.ErrNotFound, sent.Hash)
+		}
+		if err != nil {
+			return err
+		}
+		sent.Raw = raw
+		m.Offers = append(m.Offers, sent)
 	}
 	return report(tx, o, now)
 }
@@ -240,7 +249,7 @@ func offer(o *wallet.Outgoing, d *Decision, head uint64, now time.Time) Offer {
 	if a.Offered <= d.rung {
 		a.Offered, a.RungAt, a.RungHead = d.rung+1, now, head
 	}
-	return Offer{Slot: o.Slot, Hash: a.Signed[d.rung].Hash, Raw: a.Signed[d.rung].Raw, Climb: d.Climb, Stuck: d.stuck, Met: d.met}
+	return Offer{Slot: o.Slot, Hash: a.Signed[d.rung], Climb: d.Climb, Stuck: d.stuck, Met: d.met}
 }
 
 // Answer is what a node said to an offer, and whether one has it.

@@ -304,7 +304,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestWait(t *testing.T) {
-	signed := []wallet.Attempt{{Rungs: fee(10), Signed: []wallet.SignedRung{{}}}}
+	signed := []wallet.Attempt{{Rungs: fee(10), Signed: []common.Hash{{}}}}
 	top := &wallet.Slot{ChainID: chainID, Sender: gas}
 	ok, bad := &wallet.Mined{Success: true}, &wallet.Mined{}
 	for name, c := range map[string]struct {

@@ -48,10 +48,16 @@ func TakeIn(tx store.Tx, v Verified, now time.Time) (wallet.BatchRecord, error) 
 		return rec, wallet.WithHint(wallet.As(wallet.ErrRefused, "batch %s was discarded", rec.ID),
 			"sign and broadcast the batch that holds its payments now; airlock batch list shows it")
 	}
+	var all []store.SignedTransaction
 	for i, slot := range rec.Slots {
-		if err := takeInItem(tx, slot, rec.ID, s.Transactions[i], now); err != nil {
+		taken, err := takeInItem(tx, slot, rec.ID, s.Transactions[i], now)
+		if err != nil {
 			return rec, err
 		}
+		all = append(all, taken...)
+	}
+	if err := store.PutSigned(tx, all); err != nil {
+		return rec, err
 	}
 	if rec.Status == wallet.BatchSigned {
 		return rec, nil // and its head was noted
@@ -63,23 +69,29 @@ func TakeIn(tx store.Tx, v Verified, now time.Time) (wallet.BatchRecord, error) 
 	return rec, store.PutBatch(tx, rec)
 }
 
-func takeInItem(tx store.Tx, slot wallet.Slot, id string, signed []wallet.SignedRung, now time.Time) error {
+// takeInItem notes the signatures of an item and returns those that are to be
+// stored.
+func takeInItem(tx store.Tx, slot wallet.Slot, id string, signed []wallet.SignedRung, now time.Time) (list []store.SignedTransaction, err error) {
 	o, _, err := store.OutgoingAt(tx, slot)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	i := slices.IndexFunc(o.Attempts, func(a wallet.Attempt) bool { return a.Batch == id })
 	if i < 0 {
-		return wallet.As(wallet.ErrConflict, "nonce %d of %s knows nothing of batch %s", slot.Nonce, slot.Sender, id)
+		return nil, wallet.As(wallet.ErrConflict, "nonce %d of %s knows nothing of batch %s", slot.Nonce, slot.Sender, id)
 	}
 	// Signatures are deterministic, so a second file brings the same ones; if
 	// it does not, the first are as good, and content decides on chain.
 	if len(o.Attempts[i].Signed) > 0 {
-		return nil
+		return nil, nil
 	}
 	for ; i < len(o.Attempts) && o.Attempts[i].Batch == id; i++ { // its rungs, then its cancel
-		n := len(o.Attempts[i].Rungs)
-		o.Attempts[i].Signed, signed = signed[:n:n], signed[n:]
+		a := &o.Attempts[i]
+		for _, s := range signed[:len(a.Rungs)] {
+			a.Signed = append(a.Signed, s.Hash)
+			list = append(list, store.SignedTransaction{Slot: slot, Hash: s.Hash, Raw: s.Raw})
+		}
+		signed = signed[len(a.Rungs):]
 	}
 	if o.State == wallet.OutgoingBound && o.Current().Batch == id {
 		o.State = wallet.OutgoingSigned
@@ -88,9 +100,9 @@ func takeInItem(tx store.Tx, slot wallet.Slot, id string, signed []wallet.Signed
 		o.Wish = "" // the higher fees are there
 	}
 	if err := store.PutOutgoing(tx, o); err != nil {
-		return err
+		return nil, err
 	}
-	return eachWithdrawal(tx, &o, func(w wallet.Withdrawal) error {
+	return list, eachWithdrawal(tx, &o, func(w wallet.Withdrawal) error {
 		if w.Status == wallet.WithdrawalBuilt && w.Batch == id {
 			w.Status, w.UpdatedAt = wallet.WithdrawalSigned, now
 		}

@@ -87,7 +87,7 @@ type HeldUp struct {
 
 const (
 	// offers is how many transactions are marked, sent and recorded in one go.
-	offers = 100
+	offers = 500
 	// places is how many transactions in lines are looked at together, at least
 	// one whole line.
 	places = 500

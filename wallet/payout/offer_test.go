@@ -199,7 +199,7 @@ func TestCrashNeverClimbsTwice(t *testing.T) {
 	}
 	r, err := w.s.Confirm(w.ctx, func(context.Context) (Sender, error) { return dear, nil })
 	w.must(err)
-	if o := w.slot(0); r.Rebroadcast != 1 || r.Climbed != 0 || o.Current().Offered != 2 || o.TxHash != o.Current().Signed[1].Hash {
+	if o := w.slot(0); r.Rebroadcast != 1 || r.Climbed != 0 || o.Current().Offered != 2 || o.TxHash != o.Current().Signed[1] {
 		t.Fatalf("%+v, rung %d: want the second rung sent", r, o.Current().Offered)
 	}
 	w.finish()

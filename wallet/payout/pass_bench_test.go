@@ -25,7 +25,7 @@ func (w *world) settledMany(n int) {
 				if err := store.PutOutgoing(tx, wallet.Outgoing{
 					Slot: slot, State: wallet.OutgoingFinal, TxHash: hash,
 					Intent:   wallet.Intent{Kind: wallet.IntentWithdrawal, ID: id, Asset: coinID},
-					Attempts: []wallet.Attempt{{Offered: 1, Signed: []wallet.SignedRung{{Hash: hash, Raw: make([]byte, 120)}}}},
+					Attempts: []wallet.Attempt{{Offered: 1, Signed: []common.Hash{hash}}},
 				}); err != nil {
 					return err
 				}

@@ -114,7 +114,7 @@ func rowOf(o *wallet.Outgoing) Row {
 		r.Fee = a.Rungs[a.Rung()]
 	}
 	if (r.TxHash == common.Hash{}) && len(a.Signed) > a.Rung() {
-		r.TxHash = a.Signed[a.Rung()].Hash
+		r.TxHash = a.Signed[a.Rung()]
 	}
 	return r
 }

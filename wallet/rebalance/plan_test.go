@@ -173,7 +173,7 @@ func TestBuiltAgain(t *testing.T) {
 		Slot: slot, Path: home.Path,
 		Intent:   wallet.Intent{Kind: wallet.IntentRebalance, ID: slot.IntentID(), Asset: coin.ID, Recipient: payout.Address, Amount: n(50)},
 		Payload:  wallet.Payload{To: payout.Address, Value: n(50), Data: []byte{}, Gas: gas},
-		Attempts: []wallet.Attempt{{Rungs: []wallet.Fee{{MaxFeePerGas: n(100), MaxPriorityFeePerGas: n(10)}}, Signed: []wallet.SignedRung{{}}, Discarded: true}},
+		Attempts: []wallet.Attempt{{Rungs: []wallet.Fee{{MaxFeePerGas: n(100), MaxPriorityFeePerGas: n(10)}}, Signed: []common.Hash{{}}, Discarded: true}},
 	}
 	w := newWorld(map[wallet.AssetID]wallet.Amount{coin.ID: n(1e9)})
 	w.put(payout, coin, 10, 20, 60)

@@ -53,7 +53,7 @@ const (
 	tWithdrawalAc = "wd.acct" // account, sequence -> id
 	tOutgoing     = "out"     // chain, sender, nonce -> wallet.Outgoing
 	tOutgoingOpen = "out.opn" // chain, sender, nonce -> transaction hash and state: not final
-	tOutgoingHash = "out.hsh" // transaction hash -> chain, sender, nonce
+	tOutgoingHash = "out.hsh" // transaction hash -> chain, sender, nonce, signed transaction
 	tNonce        = "nonce"   // chain, sender -> next nonce
 	tBatch        = "batch"   // id -> wallet.BatchRecord
 	tBatchFile    = "bat.fil" // id -> the file as written

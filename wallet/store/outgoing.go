@@ -1,15 +1,17 @@
 package store
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/wallet"
 )
 
-// PutOutgoing stores the transaction of a slot and indexes the hashes of its
-// signatures.
+// PutOutgoing stores the transaction of a slot. What was signed for it PutSigned
+// stores.
 func PutOutgoing(tx Tx, o wallet.Outgoing) error {
 	open := slotKey(tOutgoingOpen, o.Slot)
 	if o.State == wallet.OutgoingFinal {
@@ -19,21 +21,27 @@ func PutOutgoing(tx Tx, o wallet.Outgoing) error {
 	} else if err := tx.Put(open, append(o.TxHash[:], o.State...)); err != nil {
 		return err
 	}
-	for _, a := range o.Attempts {
-		for _, s := range a.Signed {
-			// Indexed once: most of what is stored was stored before.
-			key := keyOf(tOutgoingHash, s.Hash)
-			if known, err := has(tx, key); err != nil {
-				return err
-			} else if known {
-				continue
-			}
-			if err := put(tx, key, o.Slot); err != nil {
-				return err
-			}
+	return put(tx, slotKey(tOutgoing, o.Slot), o)
+}
+
+// SignedTransaction is one that we signed for a slot.
+type SignedTransaction struct {
+	Slot wallet.Slot
+	Hash common.Hash
+	Raw  []byte // EIP-2718
+}
+
+// PutSigned stores signed transactions under their hashes. It sorts them, since
+// the engine keeps what one transaction inserts in one list: a batch in the order
+// of its nonces would cost in the square of its length.
+func PutSigned(tx Tx, list []SignedTransaction) error {
+	slices.SortFunc(list, func(a, b SignedTransaction) int { return a.Hash.Cmp(b.Hash) })
+	for _, s := range list {
+		if err := tx.Put(keyOf(tOutgoingHash, s.Hash), append(slotBytes(s.Slot), s.Raw...)); err != nil {
+			return err
 		}
 	}
-	return put(tx, slotKey(tOutgoing, o.Slot), o)
+	return nil
 }
 
 // OutgoingAt returns the transaction of a slot; ok is false if no batch ever
@@ -42,9 +50,31 @@ func OutgoingAt(tx Tx, s wallet.Slot) (o wallet.Outgoing, ok bool, err error) {
 	return get[wallet.Outgoing](tx, slotKey(tOutgoing, s))
 }
 
+// slotSize is the length of slotBytes.
+const slotSize = 8 + common.AddressLength + 8
+
+func slotBytes(s wallet.Slot) []byte {
+	b := append(binary.BigEndian.AppendUint64(make([]byte, 0, slotSize+256), s.ChainID), s.Sender[:]...)
+	return binary.BigEndian.AppendUint64(b, s.Nonce)
+}
+
 // SlotOfHash returns the slot for which we signed a transaction.
 func SlotOfHash(tx Tx, hash common.Hash) (s wallet.Slot, ok bool, err error) {
-	return get[wallet.Slot](tx, keyOf(tOutgoingHash, hash))
+	row, err := tx.Get(keyOf(tOutgoingHash, hash))
+	if err != nil || row == nil {
+		return s, false, err
+	}
+	return slotOf(number(row), row[8:slotSize]), true, nil
+}
+
+// RawOf returns the transaction with the given hash that we signed (EIP-2718
+// bytes); nil if we signed none.
+func RawOf(tx Tx, hash common.Hash) ([]byte, error) {
+	row, err := tx.Get(keyOf(tOutgoingHash, hash))
+	if err != nil || row == nil {
+		return nil, err
+	}
+	return slices.Clone(row[slotSize:]), nil
 }
 
 // OpenOutgoing calls fn for the transactions of a chain that are not final,
