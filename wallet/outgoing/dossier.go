@@ -169,8 +169,8 @@ func (d *Dossier) Hashes() (hashes []common.Hash) {
 	}
 	if d.Outgoing != nil {
 		for i := range d.Outgoing.Attempts {
-			for _, s := range d.Outgoing.Attempts[i].Signed {
-				add(s.Hash)
+			for _, hash := range d.Outgoing.Attempts[i].Signed {
+				add(hash)
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func TestMissing(t *testing.T) {
 	offered := func(ago time.Duration, state wallet.OutgoingState) func(*wallet.Outgoing) {
 		return func(o *wallet.Outgoing) {
 			o.State = state
-			o.Attempts[0].Signed = []wallet.SignedRung{{Hash: common.Hash{byte(o.Slot.Nonce) + 1}}}
+			o.Attempts[0].Signed = []common.Hash{{byte(o.Slot.Nonce) + 1}}
 			o.Attempts[0].Offered, o.Attempts[0].RungAt = 1, now.Add(-ago)
 		}
 	}

@@ -28,7 +28,7 @@ func dossierOf(kind outgoing.DoubtKind, change ...func(*outgoing.Dossier)) *outg
 	bound := func(state wallet.OutgoingState) {
 		d.Outgoing = &wallet.Outgoing{
 			Slot: theSlot, State: state, Intent: wallet.Intent{Kind: wallet.IntentWithdrawal, ID: "w-1"},
-			Attempts: []wallet.Attempt{{Batch: "b-1", Rungs: []wallet.Fee{{}}, Signed: []wallet.SignedRung{{Hash: ourHash}}, Offered: 1}},
+			Attempts: []wallet.Attempt{{Batch: "b-1", Rungs: []wallet.Fee{{}}, Signed: []common.Hash{ourHash}, Offered: 1}},
 		}
 	}
 	mined := func(hash common.Hash) {

@@ -174,7 +174,7 @@ func newBoundRow(c *payout.Case) *boundRow {
 		for n, fee := range a.Rungs {
 			rung := signatureRow{MaxFee: fee.MaxFeePerGas, MaxPriorityFee: fee.MaxPriorityFeePerGas, Offered: n < a.Offered}
 			if n < len(a.Signed) {
-				rung.TxHash = &a.Signed[n].Hash
+				rung.TxHash = &a.Signed[n]
 			}
 			row.Rungs = append(row.Rungs, rung)
 		}

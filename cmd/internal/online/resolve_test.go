@@ -427,8 +427,11 @@ func nonceGap(h *doubtHome) {
 			Slot: slot, Path: wallet.Path{Role: wallet.PayoutRole}, State: wallet.OutgoingSigned, BoundAt: time.Now(),
 			Intent:   wallet.Intent{Kind: wallet.IntentNoOp, ID: slot.IntentID(), Asset: wallet.Coin(slot.ChainID), Recipient: h.payer},
 			Payload:  wallet.Payload{To: h.payer, Data: []byte{}, Gas: 21_000},
-			Attempts: []wallet.Attempt{{Batch: "lost", Rungs: []wallet.Fee{fee}, Signed: []wallet.SignedRung{{Hash: noop.Hash(), Raw: raw}}}},
+			Attempts: []wallet.Attempt{{Batch: "lost", Rungs: []wallet.Fee{fee}, Signed: []common.Hash{noop.Hash()}}},
 		}); err != nil {
+			return err
+		}
+		if err := store.PutSigned(tx, []store.SignedTransaction{{Slot: slot, Hash: noop.Hash(), Raw: raw}}); err != nil {
 			return err
 		}
 		return store.PutNextNonce(tx, slot.ChainID, h.payer, slot.Nonce+1)
