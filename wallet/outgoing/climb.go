@@ -47,11 +47,22 @@ func (m Market) Met(f wallet.Fee) bool {
 	return f.MaxFeePerGas.Cmp(asks.MaxFeePerGas) >= 0 && f.MaxPriorityFeePerGas.Cmp(asks.MaxPriorityFeePerGas) >= 0
 }
 
+// start is the rung at which an attempt is offered first: the lowest that pays
+// what the transaction before it was raised to, or what the market asks if that
+// is less. The word of a node alone lifts nothing: the one before it climbed by
+// time and blocks.
+func (m Market) start(a *wallet.Attempt, before wallet.Fee) int {
+	for n, f := range a.Rungs {
+		if f.MaxFeePerGas.Cmp(before.MaxFeePerGas) >= 0 && f.MaxPriorityFeePerGas.Cmp(before.MaxPriorityFeePerGas) >= 0 || m.Known && m.Met(f) {
+			return n
+		}
+	}
+	return len(a.Rungs) - 1
+}
+
 // Climbs reports whether the next rung of an attempt is to be offered: its
 // highest rung so far was given time and blocks, there is a higher one, and it
 // is too low for the market, or for a node that said so (underpriced).
-// The caller knows that the slot is the head of its line: nothing behind the
-// head can be mined at any fee.
 func (t Terms) Climbs(a *wallet.Attempt, underpriced bool, m Market, now time.Time) bool {
 	if a.Offered == 0 || a.Offered >= len(a.Signed) || a.Offered >= len(a.Rungs) {
 		return false

@@ -71,18 +71,24 @@ func basisOf(o *wallet.Outgoing) basis {
 //   - what somebody answered of and nobody has,
 //   - what came back from a block that left the chain,
 //   - what nobody told anything of for OfferAgain, and
-//   - of the head of the line the next rung, if it Climbs,
+//   - the next rung of what Climbs,
 //
 // each one rung, and nothing that stands behind what nobody has and a node
-// refused, or must not be given: it could not be mined. Places about which
-// nothing is to be done are left out.
+// refused, or must not be given: it could not be mined. All of the line climb,
+// each by its own time, so that a line is not held up once per transaction
+// when fees rise; what comes new into it starts where the one before it stands.
+// Places about which nothing is to be done are left out.
 func Decide(line []Place, seen Seen, m Market, t Terms, now time.Time) (list []Decision) {
 	open := true
+	var before wallet.Fee // of the rung that the place before was given
 	for i := range line {
 		p := &line[i]
 		d := look(&p.Outgoing, seen)
 		if p.Wait == "" && open {
-			d.decide(p, m, t, now)
+			d.decide(p, before, m, t, now)
+		}
+		if a := offerable(&p.Outgoing); a != nil && (a.Offered > 0 || d.Offer) {
+			before = a.Rungs[max(a.Rung(), d.rung)]
 		}
 		if (p.Wait != "" || p.Outgoing.Refusal != "") && d.seen != present {
 			open = false
@@ -120,16 +126,18 @@ func look(o *wallet.Outgoing, seen Seen) Decision {
 }
 
 // decide says which rung is to be offered, if any.
-func (d *Decision) decide(p *Place, m Market, t Terms, now time.Time) {
+func (d *Decision) decide(p *Place, before wallet.Fee, m Market, t Terms, now time.Time) {
 	o, a := &p.Outgoing, offerable(&p.Outgoing)
 	d.rung = a.Rung()
 	switch {
-	case a.Offered == 0, o.OfferedAt.IsZero(), d.told && !d.took:
+	case a.Offered == 0:
+		d.Offer, d.rung = true, m.start(a, before)
+	case o.OfferedAt.IsZero(), d.told && !d.took:
 		d.Offer = true
 	case !d.told:
 		d.Offer = now.Sub(o.OfferedAt) >= OfferAgain
 	}
-	if raised(o, a) || p.Head && t.Climbs(a, o.Refusal == wallet.RefusalUnderpriced, m, now) {
+	if raised(o, a) || t.Climbs(a, o.Refusal == wallet.RefusalUnderpriced, m, now) {
 		d.Offer, d.Climb = true, true
 		d.rung++
 	}

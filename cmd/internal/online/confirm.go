@@ -33,9 +33,10 @@ scan first. While the home is halted it settles and sends nothing.
 
 Nodes are asked for what was sent and is not mined: what none has is sent again.
 Of each sender a window of transactions is with nodes, the lowest nonces first,
-filled up as they are mined. The lowest of them climbs: if it waited for
---climb-after and --climb-blocks, and pays less than the next block may ask (9/8 of
-the base fee, and the tip that nodes suggest), its next rung is sent, one in a pass.
+filled up as they are mined. They climb: if one waited for --climb-after and
+--climb-blocks, and pays less than the next block may ask (9/8 of the base fee, and
+the tip that nodes suggest), its next rung is sent, one in a pass. What comes new
+into the window starts at the rung to which the one before it had to climb.
 Settings of config.toml stand for flags that are not given.`,
 		Example: `  airlock scan && airlock confirm
   airlock confirm --follow --window 200`,
