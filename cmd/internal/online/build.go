@@ -145,15 +145,18 @@ func runBuildWithdrawals(ctx context.Context, s *Station, o buildFlags) error {
 	if err := writeBatch(o.out, built.Record); err != nil {
 		return err
 	}
-	result := struct {
-		batchRow
-		Rungs   []feeRow         `json:"rungs"`
-		LeftOut []payout.LeftOut `json:"left_out"`
-	}{newBatchRow(built.Batch), feeRows(built.Ladder), built.LeftOut}
+	result := builtRow{newBatchRow(built.Batch), feeRows(built.Ladder), built.LeftOut}
 	return s.Print(result, func(out io.Writer) {
 		result.write(out)
 		fmt.Fprintf(out, "written to %s\n", cli.Clean(o.out))
 	})
+}
+
+// builtRow is a new batch of withdrawals as programs read it.
+type builtRow struct {
+	batchRow
+	Rungs   []feeRow         `json:"rungs"` // of new payments
+	LeftOut []payout.LeftOut `json:"left_out"`
 }
 
 // noteFewerRungs tells of a budget that has no room for what was asked for.
