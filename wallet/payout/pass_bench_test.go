@@ -18,6 +18,7 @@ func (w *world) settledMany(n int) {
 	sender := common.HexToAddress("0x5e771ed000000000000000000000000000000000")
 	for from := 0; from < n; from += step {
 		w.update(func(tx store.Tx) error {
+			var signed []store.SignedTransaction
 			for i := from; i < min(from+step, n); i++ {
 				slot := wallet.Slot{ChainID: w.s.Chain, Sender: sender, Nonce: uint64(i)} //nolint:gosec // small
 				hash := common.BigToHash(big.NewInt(int64(i)))
@@ -29,6 +30,7 @@ func (w *world) settledMany(n int) {
 				}); err != nil {
 					return err
 				}
+				signed = append(signed, store.SignedTransaction{Slot: slot, Hash: hash, Raw: make([]byte, 120)})
 				if err := store.PutMined(tx, wallet.Mined{Slot: slot, TxHash: hash, Success: true, Settled: true}); err != nil {
 					return err
 				}
@@ -36,7 +38,7 @@ func (w *world) settledMany(n int) {
 					return err
 				}
 			}
-			return nil
+			return store.PutSigned(tx, signed)
 		})
 	}
 }
