@@ -115,7 +115,7 @@ func wayOut(o *wallet.Outgoing) string {
 	switch {
 	case o.Wish == wallet.WishCancel && o.Awaited(true) != nil:
 		return fmt.Sprintf("sign batch %s, which holds its cancel, and broadcast it", o.Awaited(true).Batch)
-	case o.Wish == wallet.WishCancel && o.Cancellation() == nil:
+	case o.Wish == wallet.WishCancel && (o.Cancellation() == nil || !takesOver(o, o.Cancellation())):
 		return "airlock build-withdrawals puts its cancel into the next batch"
 	case o.Intent.Kind == wallet.IntentNoOp && last.Discarded:
 		return "airlock build-withdrawals builds it again"

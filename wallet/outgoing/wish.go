@@ -131,7 +131,7 @@ func wishCancel(o *wallet.Outgoing) {
 
 func cancelAction(o *wallet.Outgoing) Action {
 	switch {
-	case o.Cancellation() != nil:
+	case o.Cancellation() != nil && takesOver(o, o.Cancellation()):
 		return ActionOffer
 	case o.Awaited(true) != nil:
 		return ActionSign
@@ -210,13 +210,26 @@ func Raisable(o *wallet.Outgoing) bool {
 
 // WantsCancel reports whether a cancel is to be built for a slot: the operator
 // asked for one, none waits for its signatures, and none is signed that could
-// be mined where a transaction pays least wei per gas.
+// be mined where a transaction pays least wei per gas, in place of what nodes were
+// given.
 func WantsCancel(o *wallet.Outgoing, least wallet.Amount) bool {
 	if o.Wish != wallet.WishCancel || o.Awaited(true) != nil {
 		return false
 	}
 	c := o.Cancellation()
-	return c == nil || c.Rungs[len(c.Rungs)-1].MaxFeePerGas.Cmp(least) < 0
+	return c == nil || c.Rungs[len(c.Rungs)-1].MaxFeePerGas.Cmp(least) < 0 || !takesOver(o, c)
+}
+
+// takesOver reports whether a cancel outbids every payment of its slot that nodes
+// were given. One that was signed before higher fees does not.
+func takesOver(o *wallet.Outgoing, c *wallet.Attempt) bool {
+	for i := range o.Attempts {
+		a := &o.Attempts[i]
+		if !a.Cancel && a.Offered > 0 && !outbid(a.Rungs[a.Rung()], c.Rungs[len(c.Rungs)-1]) {
+			return false
+		}
+	}
+	return true
 }
 
 // cancel binds a cancel to the slot that it takes. The slot stays its intent's.
@@ -235,7 +248,7 @@ func (w *writer) cancel(slot wallet.Slot, i int) error {
 	case it.Intent.ID != slot.IntentID() || it.Replaces != o.Intent.Name():
 		return fmt.Errorf("%w: nonce %d of %s is bound to %s %s", wallet.ErrConflict, slot.Nonce, slot.Sender, o.Intent.Kind, o.Intent.ID)
 	}
-	if err := outbids(&o, it.Rungs[0]); err != nil {
+	if err := outbids(&o, signedFees(&o), it.Rungs[0]); err != nil {
 		return err
 	}
 	o.Attempts = append(o.Attempts, wallet.Attempt{Batch: w.b.ID, Item: i, Cancel: true, Gas: it.Gas, Rungs: it.Rungs})
@@ -251,16 +264,45 @@ func (w *writer) raises(slot wallet.Slot) bool {
 	return err == nil && ok && Raisable(&o)
 }
 
-// outbids refuses fees that nodes would not take in place of what was signed at
-// a slot: both must be one tenth higher.
-func outbids(o *wallet.Outgoing, fee wallet.Fee) error {
+// Standing are the fees that what is built again at a slot must outbid. Of an
+// attempt that goes on that is its top rung; of one that was given up, and of a
+// cancel, the highest that a node was given, since a signed copy that somebody else
+// sent at more does the same.
+func Standing(o *wallet.Outgoing) (fees []wallet.Fee) {
 	for i := range o.Attempts {
 		a := &o.Attempts[i]
-		if len(a.Signed) == 0 {
-			continue
+		switch {
+		case len(a.Signed) == 0 || a.Cancel && a.Offered == 0:
+		case !a.Cancel && a.Live():
+			fees = append(fees, a.Rungs[len(a.Rungs)-1])
+		default:
+			fees = append(fees, a.Rungs[a.Rung()])
 		}
-		least := batch.Bump(a.Rungs[len(a.Rungs)-1])
-		if fee.MaxFeePerGas.Cmp(least.MaxFeePerGas) < 0 || fee.MaxPriorityFeePerGas.Cmp(least.MaxPriorityFeePerGas) < 0 {
+	}
+	return fees
+}
+
+// signedFees are the highest fees of each attempt at a slot that is signed.
+func signedFees(o *wallet.Outgoing) (fees []wallet.Fee) {
+	for i := range o.Attempts {
+		if a := &o.Attempts[i]; len(a.Signed) > 0 {
+			fees = append(fees, a.Rungs[len(a.Rungs)-1])
+		}
+	}
+	return fees
+}
+
+// outbid reports whether nodes take a transaction in place of another: both of its
+// fees must be one tenth higher.
+func outbid(before, fee wallet.Fee) bool {
+	least := batch.Bump(before)
+	return fee.MaxFeePerGas.Cmp(least.MaxFeePerGas) >= 0 && fee.MaxPriorityFeePerGas.Cmp(least.MaxPriorityFeePerGas) >= 0
+}
+
+// outbids refuses fees that nodes would not take in place of all before.
+func outbids(o *wallet.Outgoing, before []wallet.Fee, fee wallet.Fee) error {
+	for _, f := range before {
+		if !outbid(f, fee) {
 			return fmt.Errorf("%w: nonce %d of %s was signed with fees that these do not outbid by a tenth", ErrChanged, o.Slot.Nonce, o.Slot.Sender)
 		}
 	}

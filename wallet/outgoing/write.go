@@ -182,7 +182,7 @@ func (w *writer) outgoing(slot wallet.Slot, it *batch.Item) (o wallet.Outgoing, 
 	case o.Wish == wallet.WishCancel:
 		return o, fmt.Errorf("%w: nonce %d of %s is to be taken by a cancel", ErrChanged, slot.Nonce, slot.Sender)
 	case Raisable(&o):
-		if err := outbids(&o, it.Rungs[0]); err != nil {
+		if err := outbids(&o, Standing(&o), it.Rungs[0]); err != nil {
 			return o, err
 		}
 	case !Rebuildable(&o):

@@ -112,19 +112,9 @@ func gasLimit(estimate uint64) uint64 { return estimate + estimate/2 }
 
 // replacing is the first rung of a transaction that may have to take the place
 // of earlier ones with its nonce: an eighth above them, as nodes demand a tenth,
-// and no less than a new one's. Of an attempt that goes on that is its top rung;
-// of one that was given up, and of a cancel, the highest that a node was given,
-// since a signed copy that somebody else sent at more does the same.
+// and no less than a new one's.
 func replacing(o *wallet.Outgoing, fee wallet.Fee) wallet.Fee {
-	for i := range o.Attempts {
-		a := &o.Attempts[i]
-		if len(a.Signed) == 0 || a.Cancel && a.Offered == 0 {
-			continue
-		}
-		given := a.Rungs[a.Rung()]
-		if !a.Cancel && a.Live() {
-			given = a.Rungs[len(a.Rungs)-1]
-		}
+	for _, given := range outgoing.Standing(o) {
 		fee.MaxFeePerGas = larger(fee.MaxFeePerGas, eighthAbove(given.MaxFeePerGas))
 		fee.MaxPriorityFeePerGas = larger(fee.MaxPriorityFeePerGas, eighthAbove(given.MaxPriorityFeePerGas))
 	}
