@@ -25,9 +25,12 @@ var openStatuses = []wallet.WithdrawalStatus{
 	wallet.WithdrawalSigned, wallet.WithdrawalBroadcast, wallet.WithdrawalMined,
 }
 
+// keyOf is how a payment is found again by what it does.
+func keyOf(p wallet.Payload) payment { return payment{p.To, p.Value.String(), keccak(p.Data)} }
+
 // pays lists the open withdrawals of other slots that a mined transaction of a
-// payout or float address would pay, oldest request first in each status. A reverted
-// transaction pays nobody.
+// payout or float address would pay, alone or through the contract that pays many,
+// oldest request first in each status. A reverted transaction pays nobody.
 func (s *settler) pays(m *wallet.Mined) ([]string, error) {
 	sender, ok, err := store.OurAddress(s.tx, m.Slot.Sender)
 	if err != nil || !ok || sender.Role != wallet.PayoutRole && sender.Role != wallet.FloatRole || !m.Success || m.Create {
@@ -37,8 +40,7 @@ func (s *settler) pays(m *wallet.Mined) ([]string, error) {
 		s.open = map[payment][]string{}
 		for _, status := range openStatuses {
 			if err := store.Withdrawals(s.tx, s.chain, status, func(w wallet.Withdrawal) error {
-				p := PayloadOf(w.Asset, w.To, w.Amount, 0)
-				key := payment{p.To, p.Value.String(), keccak(p.Data)}
+				key := keyOf(PayloadOf(w.Asset, w.To, w.Amount, 0))
 				s.open[key] = append(s.open[key], w.ID)
 				return nil
 			}); err != nil {
@@ -46,7 +48,15 @@ func (s *settler) pays(m *wallet.Mined) ([]string, error) {
 			}
 		}
 	}
-	return s.open[payment{m.To, m.Value.String(), m.DataHash}], nil
+	ids := slices.Clone(s.open[payment{m.To, m.Value.String(), m.DataHash}])
+	seen := map[payment]bool{}
+	for i := range m.Paid {
+		if key, made := madeBy(&m.Paid[i]); made && !seen[key] {
+			seen[key] = true
+			ids = append(ids, s.open[key]...)
+		}
+	}
+	return ids, nil
 }
 
 // DoubtKind says what is in doubt about a slot.
@@ -76,7 +86,8 @@ type Doubt struct {
 	Final      bool          // Mined is beyond reorg
 	Intent     *wallet.Intent
 	Pays       []string // open withdrawals that it would pay
-	Free       []string // of those, the ones that are bound to no slot
+	Free       []string // of those, the ones that are bound to no other slot
+	Paid       []string // of those, the ones that accepting counts as paid together
 	Acceptable bool     // Accept may be called
 	Unheard    bool     // of what is missing: no node had it when last asked
 	Advice     string   // the safe way on
@@ -198,7 +209,7 @@ func (s *settler) doubt(slot wallet.Slot, final uint64) (d Doubt, ok bool, err e
 	if d.Pays, err = s.pays(&m); err != nil {
 		return d, false, err
 	}
-	if d.Free, err = s.slotless(d.Pays); err != nil {
+	if d.Free, err = s.slotless(d.Pays, slot); err != nil {
 		return d, false, err
 	}
 	switch {
@@ -206,6 +217,8 @@ func (s *settler) doubt(slot wallet.Slot, final uint64) (d Doubt, ok bool, err e
 		d.Advice = "wait until it is final, then run airlock scan and airlock confirm"
 	case len(d.Pays) > 0 && len(d.Free) == 0:
 		d.Advice = fmt.Sprintf("it pays what withdrawal %s asks for, which has a nonce of its own: nothing is released until that one is settled", d.Pays[0])
+	case len(d.Pays) > 0 && len(m.Paid) > 0:
+		s.doubtMany(&d)
 	case bound && len(d.Pays) > 0:
 		d.Acceptable = true
 		d.Advice = fmt.Sprintf("it pays what withdrawal %s asks for; accepting counts that as paid, and what was bound to this nonce can be built again", d.Free[0])
@@ -221,14 +234,15 @@ func (s *settler) doubt(slot wallet.Slot, final uint64) (d Doubt, ok bool, err e
 	return d, true, nil
 }
 
-// slotless are those of some withdrawals that are bound to no slot.
-func (s *settler) slotless(ids []string) (free []string, err error) {
+// slotless are those of some withdrawals that are bound to no slot, or to the one at
+// which something else than they was mined.
+func (s *settler) slotless(ids []string, slot wallet.Slot) (free []string, err error) {
 	for _, id := range ids {
 		w, ok, err := store.Withdrawal(s.tx, id)
 		if err != nil {
 			return nil, err
 		}
-		if ok && w.Slot == nil {
+		if ok && (w.Slot == nil || *w.Slot == slot) {
 			free = append(free, id)
 		}
 	}
@@ -239,7 +253,8 @@ func (s *settler) slotless(ids []string) (free []string, err error) {
 type Attribution struct {
 	Slot       wallet.Slot
 	TxHash     common.Hash
-	Withdrawal string // that it was attributed to, or ""
+	Withdrawal string   // that it was attributed to, or ""
+	Paid       []string // all that it was attributed to, where it pays many
 }
 
 // Accept attributes a final transaction that is in doubt, by its content: to
@@ -304,6 +319,13 @@ func (s *settler) attribute(d Doubt, withdrawal string, a *Attribution) error {
 		}
 		return s.bookMined(*d.Mined, nil)
 	}
+	if len(d.Paid) > 0 {
+		if withdrawal != "" {
+			return wallet.As(wallet.ErrRefused, "the transaction pays %d withdrawals, and they count as paid together", len(d.Paid))
+		}
+		a.Paid = d.Paid
+		return s.attributeMany(d)
+	}
 	id, err := choose(d.Pays, withdrawal)
 	if err != nil {
 		return err
@@ -325,7 +347,7 @@ func (s *settler) attribute(d Doubt, withdrawal string, a *Attribution) error {
 	if d.Mined.Settled || Judge(d.Mined, &o) == Silent {
 		return s.paidBefore(*d.Mined, o)
 	}
-	if _, err := s.arrival(d.Mined, &o); err != nil {
+	if _, err := s.arrival(d.Mined, &o.Intent); err != nil {
 		return err
 	}
 	var p Progress
@@ -395,11 +417,20 @@ func (s *settler) paidBefore(m wallet.Mined, o wallet.Outgoing) error {
 			return err
 		}
 	}
+	if err := s.wasPaid(&m, w); err != nil {
+		return err
+	}
+	o.State = wallet.OutgoingFinal
+	return store.PutOutgoing(s.tx, o)
+}
+
+// wasPaid confirms a withdrawal that a booked transaction paid as nobody's.
+func (s *settler) wasPaid(m *wallet.Mined, w wallet.Withdrawal) error {
 	outside := wallet.Posting{Location: wallet.Outside, Owner: wallet.House}
 	unknown, available := outside, outside
 	unknown.Book, available.Book = wallet.Unknown, wallet.Available
 	var postings []wallet.Posting
-	arrived, err := s.arrival(&m, &o)
+	arrived, err := s.arrival(m, &wallet.Intent{Asset: w.Asset, Recipient: w.To, Amount: w.Amount})
 	if err != nil {
 		return err
 	}
@@ -416,11 +447,7 @@ func (s *settler) paidBefore(m wallet.Mined, o wallet.Outgoing) error {
 	if w.Account != wallet.House {
 		postings = append(postings, wallet.Move(w.Asset, w.Amount, pending, available)...)
 	}
-	if err := s.book(&m, "withdrawal:"+w.ID, wallet.EntryWithdrawal, w.ID, postings); err != nil {
-		return err
-	}
-	o.State = wallet.OutgoingFinal
-	if err := store.PutOutgoing(s.tx, o); err != nil {
+	if err := s.book(m, "withdrawal:"+w.ID, wallet.EntryWithdrawal, w.ID, postings); err != nil {
 		return err
 	}
 	w.Status, w.Reason, w.UpdatedAt = wallet.WithdrawalConfirmed, "", s.now
@@ -433,8 +460,7 @@ func (s *settler) paidBefore(m wallet.Mined, o wallet.Outgoing) error {
 // arrival records the deposit that a payment to a deposit address of ours is.
 // Scanning took it for a movement, since the slot was bound to nothing; it
 // credits the deposit with its next pass. It reports whether it recorded one.
-func (s *settler) arrival(m *wallet.Mined, o *wallet.Outgoing) (bool, error) {
-	in := &o.Intent
+func (s *settler) arrival(m *wallet.Mined, in *wallet.Intent) (bool, error) {
 	to, ours, err := store.OurAddress(s.tx, in.Recipient)
 	if err != nil || !ours {
 		return false, err
@@ -444,17 +470,25 @@ func (s *settler) arrival(m *wallet.Mined, o *wallet.Outgoing) (bool, error) {
 		Asset: in.Asset, Amount: in.Amount, Kind: wallet.KindNative, TxHash: m.TxHash,
 		BlockNumber: m.BlockNumber, BlockHash: m.BlockHash, Status: wallet.DepositPending, SeenAt: s.now,
 	}
-	position := uint64(0)
-	if !in.Asset.IsCoin() {
-		i := slices.IndexFunc(m.Transfers, func(t wallet.Transfer) bool {
-			return t.Asset == in.Asset && t.From == m.Slot.Sender && t.To == in.Recipient && t.Amount.Cmp(in.Amount) == 0
-		})
-		if i < 0 {
-			return false, nil
-		}
-		position, d.Kind, d.LogIndex = m.Transfers[i].Position, wallet.KindToken, &m.Transfers[i].LogIndex
+	if in.Asset.IsCoin() {
+		return s.arrived(d, 0)
 	}
-	d.ID = wallet.DepositID(s.chain, m.TxHash, d.Kind, position)
+	for i := range m.Transfers {
+		f := &m.Transfers[i]
+		if f.Asset != in.Asset || f.From != m.Slot.Sender || f.To != in.Recipient || f.Amount.Cmp(in.Amount) != 0 {
+			continue
+		}
+		d.Kind, d.LogIndex = wallet.KindToken, &f.LogIndex
+		if recorded, err := s.arrived(d, f.Position); err != nil || recorded {
+			return recorded, err
+		}
+	}
+	return false, nil
+}
+
+// arrived records a deposit unless it is known.
+func (s *settler) arrived(d wallet.Deposit, position uint64) (bool, error) {
+	d.ID = wallet.DepositID(s.chain, d.TxHash, d.Kind, position)
 	if _, known, err := store.Deposit(s.tx, d.ID); err != nil || known {
 		return false, err
 	}

@@ -87,6 +87,9 @@ func Write(tx store.Tx, b *batch.Batch) (wallet.BatchRecord, error) {
 		Items: len(b.Items), CreatedAt: b.CreatedAt, ExpiresAt: b.ExpiresAt, File: file,
 	}
 	w := writer{tx: tx, b: b, vaults: newVaults(tx), next: map[common.Address]uint64{}}
+	if w.unclaimed, err = ReadUnclaimed(tx, b.ChainID); err != nil {
+		return rec, err
+	}
 	for i := range b.Items {
 		slot, err := w.bind(i)
 		if err != nil {
@@ -107,6 +110,8 @@ type writer struct {
 	b      *batch.Batch
 	vaults vaults
 	next   map[common.Address]uint64 // after the items so far
+
+	unclaimed Unclaimed
 }
 
 func (w *writer) bind(i int) (wallet.Slot, error) {
@@ -221,6 +226,9 @@ func (w *writer) claim(slot wallet.Slot, it *batch.Withdrawal) error {
 		return fmt.Errorf("%w: withdrawal %s was signed by one more requester", ErrChanged, in.ID)
 	case wd.Slot != nil && *wd.Slot != slot:
 		return fmt.Errorf("%w: withdrawal %s is bound to nonce %d of %s", wallet.ErrConflict, in.ID, wd.Slot.Nonce, wd.Slot.Sender)
+	}
+	if why := w.unclaimed.Why(&wd); why != "" && wd.Status == wallet.WithdrawalApproved {
+		return fmt.Errorf("%w: withdrawal %s: %s", ErrChanged, in.ID, why)
 	}
 	if wd.Slot == nil {
 		// A slot that is bound already can only be the withdrawal's own.

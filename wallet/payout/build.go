@@ -216,6 +216,10 @@ func noSender(tx store.Tx, role wallet.Role, have, want int) error {
 // collect sorts the approved withdrawals, and counts what is on its way.
 func (s *Service) collect(tx store.Tx, d *draft, float Float) error {
 	rebuilt := map[wallet.Slot]bool{}
+	unclaimed, err := outgoing.ReadUnclaimed(tx, s.Chain)
+	if err != nil {
+		return err
+	}
 	if err := store.Withdrawals(tx, s.Chain, wallet.WithdrawalApproved, func(w wallet.Withdrawal) error {
 		c := candidate{w: w}
 		elsewhere, why, err := float.elsewhere(tx, w)
@@ -224,6 +228,9 @@ func (s *Service) collect(tx store.Tx, d *draft, float Float) error {
 		}
 		if elsewhere && why == "" {
 			return nil
+		}
+		if why == "" {
+			why = unclaimed.Why(&w)
 		}
 		if why == "" {
 			why, err = s.examine(tx, &c)

@@ -97,6 +97,8 @@ func accepts(d *outgoing.Dossier) []Choice {
 		return []Choice{choice("it counts as paid: what moved is booked, and the rest is given back", "resolve", "--accept", at)}
 	case len(doubt.Pays) == 0:
 		return []Choice{choice("it is booked as unknown, and paid no withdrawal", "resolve", "--accept", at)}
+	case len(doubt.Paid) > 0:
+		return []Choice{choice(fmt.Sprintf("%d withdrawals count as paid by it", len(doubt.Paid)), "resolve", "--accept", at)}
 	case len(doubt.Pays) == 1:
 		return []Choice{choice(fmt.Sprintf("withdrawal %s counts as paid by it", doubt.Pays[0]), "resolve", "--accept", at)}
 	}
@@ -113,7 +115,7 @@ func chooseOpen(d *outgoing.Dossier, v *verdict) (list []Choice) {
 	o := d.Outgoing
 	cancel, awaited := o.Wish == wallet.WishCancel, o.Awaited(o.Wish == wallet.WishCancel)
 	switch {
-	case cancel && o.Cancellation() != nil:
+	case cancel && o.Cancellation() != nil && !outgoing.WantsCancel(o, wallet.Amount{}):
 		return []Choice{choice("send its cancel, or send it again", "confirm")}
 	case cancel && awaited == nil:
 		return []Choice{build(d, "make its cancel, to be signed and broadcast")}

@@ -189,11 +189,15 @@ func runAccept(ctx context.Context, s *Station, text, withdrawal string) error {
 		Sender     common.Address `json:"sender"`
 		Nonce      uint64         `json:"nonce"`
 		TxHash     common.Hash    `json:"tx_hash"`
-		Withdrawal string         `json:"withdrawal"` // empty if it paid none
-	}{a.Slot.ChainID, a.Slot.Sender, a.Slot.Nonce, a.TxHash, a.Withdrawal}
+		Withdrawal string         `json:"withdrawal"` // empty if it paid none, or many
+		Paid       []string       `json:"paid,omitempty"`
+	}{a.Slot.ChainID, a.Slot.Sender, a.Slot.Nonce, a.TxHash, a.Withdrawal, a.Paid}
 	return s.Print(row, func(out io.Writer) {
 		what := "is booked as unknown; it paid no withdrawal"
-		if a.Withdrawal != "" {
+		switch {
+		case len(a.Paid) > 0:
+			what = fmt.Sprintf("paid %d withdrawals", len(a.Paid))
+		case a.Withdrawal != "":
 			what = "paid withdrawal " + cli.Clean(a.Withdrawal)
 		}
 		fmt.Fprintf(out, "%s (nonce %d of %s) %s\n", a.TxHash, nonce, sender, what)
