@@ -95,7 +95,7 @@ func (s *settler) attributeMany(d Doubt) error {
 		}
 		o.Intent.Amount = o.Intent.Amount.Add(w.Amount)
 		o.Payments = append(o.Payments, wallet.SlotPayment{ID: id, To: w.To, Amount: w.Amount})
-		w.Slot, w.TxHash, w.Fee = &o.Slot, m.TxHash, share(m.Cost(), len(m.Paid))
+		w.Slot, w.TxHash, w.Fee = &o.Slot, m.TxHash, share(m.Cost(), len(d.Paid))
 		if err := s.wasPaid(&m, w); err != nil {
 			return err
 		}

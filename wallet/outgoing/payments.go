@@ -27,8 +27,8 @@ func samePayments(a, b []wallet.SlotPayment) bool {
 	})
 }
 
-// eachWithdrawal calls fn for every unsettled withdrawal that a slot serves.
-func eachWithdrawal(tx store.Tx, o *wallet.Outgoing, fn func(wallet.Withdrawal) error) error {
+// idsOf are the withdrawals that a slot serves.
+func idsOf(o *wallet.Outgoing) []string {
 	ids := make([]string, 0, 1+len(o.Payments))
 	if o.Intent.Kind == wallet.IntentWithdrawal {
 		ids = append(ids, o.Intent.ID)
@@ -36,7 +36,12 @@ func eachWithdrawal(tx store.Tx, o *wallet.Outgoing, fn func(wallet.Withdrawal) 
 	for _, p := range o.Payments {
 		ids = append(ids, p.ID)
 	}
-	for _, id := range ids {
+	return ids
+}
+
+// eachWithdrawal calls fn for every unsettled withdrawal that a slot serves.
+func eachWithdrawal(tx store.Tx, o *wallet.Outgoing, fn func(wallet.Withdrawal) error) error {
+	for _, id := range idsOf(o) {
 		w, ok, err := boundThere(tx, o, id)
 		if err == nil && ok {
 			err = fn(w)
@@ -118,8 +123,14 @@ func (s *settler) closeMany(m wallet.Mined, o wallet.Outgoing, out Outcome, p *P
 	}
 	why := explain(out, &m, &o)
 	made := make([]bool, len(list))
-	if out == Done {
+	switch out {
+	case Done:
 		made, _ = judgeMany(&m, &o)
+	case Other: // which a person accepted
+		for i := range made {
+			made[i] = true
+		}
+	case Reverted, Silent, Foreign, Canceled:
 	}
 	var paid []wallet.Withdrawal
 	for i, w := range list {

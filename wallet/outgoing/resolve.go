@@ -197,8 +197,8 @@ func (s *settler) doubt(slot wallet.Slot, final uint64) (d Doubt, ok bool, err e
 			d.Advice = "compare the transfers with the withdrawal; accepting counts it as paid, books what moved and gives the rest back"
 			return d, true, nil
 		case out == Other && o.Intent.Kind == wallet.IntentPayments:
-			d.Kind = DoubtAmount
-			d.Advice = "what the contract says of its payments and what the token moved do not agree: nothing of it is released. Compare the transfers with the withdrawals"
+			d.Kind, d.Acceptable = DoubtAmount, d.Final
+			d.Advice = "what the contract says of its payments and what the token moved do not agree. Compare the transfers with the withdrawals; accepting counts all of them as paid, books what moved to each recipient and gives the rest back"
 			return d, true, nil
 		default:
 			return d, false, nil
@@ -288,6 +288,12 @@ func Accept(tx store.Tx, slot wallet.Slot, withdrawal string, now time.Time) (At
 		o, _, err := store.OutgoingAt(tx, slot)
 		if err != nil {
 			return a, err
+		}
+		if o.Intent.Kind == wallet.IntentPayments {
+			for _, p := range o.Payments {
+				a.Paid = append(a.Paid, p.ID)
+			}
+			return a, s.closeMany(*d.Mined, o, Other, &Progress{})
 		}
 		a.Withdrawal = o.Intent.ID
 		return a, s.close(*d.Mined, o, Other, wallet.WithdrawalConfirmed)

@@ -44,15 +44,17 @@ func (s *settler) settleAgain(old wallet.Mined, final uint64, p *Progress) error
 	if err := s.book(&m, fmt.Sprintf("gas:%s:%s", id, m.BlockHash), wallet.EntryGas, id, gas); err != nil {
 		return err
 	}
-	if o, bound, err := store.OutgoingAt(s.tx, m.Slot); err != nil {
+	o, _, err := store.OutgoingAt(s.tx, m.Slot)
+	if err != nil {
 		return err
-	} else if bound && o.Intent.Kind == wallet.IntentWithdrawal {
-		w, ok, err := store.Withdrawal(s.tx, o.Intent.ID)
+	}
+	for _, id := range idsOf(&o) {
+		w, ok, err := store.Withdrawal(s.tx, id)
 		if err != nil {
 			return err
 		}
 		if ok && w.TxHash == m.TxHash {
-			w.Fee, w.UpdatedAt = m.Cost(), s.now
+			w.Fee, w.UpdatedAt = share(m.Cost(), max(1, len(o.Payments))), s.now
 			if err := store.PutWithdrawal(s.tx, w); err != nil {
 				return err
 			}
@@ -67,7 +69,8 @@ func (s *settler) settleAgain(old wallet.Mined, final uint64, p *Progress) error
 
 // SameEffect reports whether a transaction moved the same in two blocks.
 func SameEffect(a, b *wallet.Mined) bool {
-	return a.TxHash == b.TxHash && a.Success == b.Success && slices.EqualFunc(a.Transfers, b.Transfers, func(x, y wallet.Transfer) bool {
+	made := func(x, y wallet.PaidPayment) bool { return x.OK == y.OK }
+	return a.TxHash == b.TxHash && a.Success == b.Success && slices.EqualFunc(a.Paid, b.Paid, made) && slices.EqualFunc(a.Transfers, b.Transfers, func(x, y wallet.Transfer) bool {
 		return x.Asset == y.Asset && x.From == y.From && x.To == y.To && x.Amount.Cmp(y.Amount) == 0 && x.Position == y.Position && x.Path == y.Path
 	})
 }

@@ -75,8 +75,6 @@ func chooseMined(d *outgoing.Dossier, v *verdict, scan Choice) []Choice {
 		return []Choice{confirm}
 	case d.Outgoing != nil && d.Outgoing.State == wallet.OutgoingFinal:
 		return []Choice{choice("find out which chain this node follows", "doctor")}
-	case d.Doubt.Kind == outgoing.DoubtAmount && !d.Doubt.Acceptable:
-		return []Choice{choice("stop building, signing and sending until it is understood", "halt", "--reason", "amounts of "+d.Mined.TxHash.Hex())}
 	case !d.Doubt.Acceptable:
 		return []Choice{confirm}
 	case len(v.backs) == 0:

@@ -159,7 +159,6 @@ func TestChoices(t *testing.T) {
 		{"foreign, not final here", dossierOf(outgoing.DoubtForeign, young), words{says("a", 8, yes, nowhere)}, []string{scan, confirm}, false},
 		{"amount, not final here", dossierOf(outgoing.DoubtAmount, young), words{says("a", 8, yes)}, []string{scan, confirm}, false},
 		{"amount, nobody", dossierOf(outgoing.DoubtAmount), words{mute}, []string{doctor}, false},
-		{"amount, of many", dossierOf(outgoing.DoubtAmount, bound), words{says("a", 8, yes)}, []string{"halt --reason amounts of " + ourHash.Hex()}, false},
 		{"amount, one denies it", dossierOf(outgoing.DoubtAmount), words{says("a", 8, yes), says("b", 8, pooled)}, []string{doctor, scan}, true},
 
 		// Several ask for what was paid: each that has no nonce may be named.
