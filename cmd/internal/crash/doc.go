@@ -2,7 +2,7 @@
 // before and after everything that they write, every call of a node and every
 // delivery of an event, one place at a time, runs the same command again and all
 // that follows to finality, and holds what came of it against the run that nobody
-// disturbed: paid exactly once, told in order, books balanced.
+// disturbed: paid exactly once, or canceled, told in order, books balanced.
 //
 // The programs are those that ship. Nothing in them knows of the test: it follows
 // their system calls (ptrace), stands between them and the node, and receives their

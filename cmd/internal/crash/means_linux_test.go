@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
+	"github.com/airlock-wallet/airlock/wallet/store"
+	"github.com/airlock-wallet/airlock/wallet/store/bolt"
 )
 
 // writerDir makes this program change files there, and nothing else.
@@ -193,10 +198,28 @@ func TestPoints(t *testing.T) {
 			}
 		}
 	}
-	all := 3 * (len(stages) + 3) // three of them send
-	for text, want := range map[string]int{"": all, "all": all, "sign": 3, "scan-2/rpc": 1, "confirm/write": 2} {
-		if m, err := newMatrix(text); err != nil || len(m.lanes) != want || (m.limit > 0) != (text == "") {
+	all := 3 * (len(stages) + 4) // four of them send
+	for text, want := range map[string]int{"": all, "all": all, "states": all, "sign": 3, "scan-2/rpc": 1, "confirm/write": 2} {
+		if m, err := newMatrix(text); err != nil || len(m.lanes) != want || (m.limit > 0) != (text == "") || m.once != (text == "states") {
 			t.Errorf("%q: %v, %v", text, m, err)
+		}
+	}
+	m, err := newMatrix("sign")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mine, other *lane
+	for _, want := range []string{"sign/write 1", "sign/rpc 1", "sign/write 2", "sign/hook 1"} {
+		l := &mine
+		if want == "sign/rpc 1" {
+			l = &other
+		}
+		if want == "sign/hook 1" {
+			m.end(mine)
+		}
+		next, number, ok := m.take(*l)
+		if *l = next; !ok || fmt.Sprint(next, " ", number) != want {
+			t.Errorf("took %v %d, want %s", next, number, want)
 		}
 	}
 	if _, err := newMatrix("pay"); err == nil {
@@ -206,5 +229,71 @@ func TestPoints(t *testing.T) {
 		if _, err := parsePoint(text); err == nil {
 			t.Errorf("%q is taken for a point", text)
 		}
+	}
+}
+
+// TestState: what changes nothing that a command can tell leaves the state, and
+// whatever else changes makes another one. Else points would be taken for others.
+func TestState(t *testing.T) {
+	w := &world{
+		t: t, root: filepath.Join(t.TempDir(), "root"), hooks: newReceiver(t),
+		chain: chaintest.NewSimulated(t, chaintest.SimulatedOptions{}),
+	}
+	for _, home := range homes {
+		if err := os.MkdirAll(w.path(home), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := w.path("online/airlock.db")
+	db, err := bolt.Create(t.Context(), path)
+	must(err)
+	put := func(key, value string) error {
+		return db.Update(t.Context(), func(tx store.Tx) error { return tx.Put([]byte(key), []byte(value)) })
+	}
+	must(put("a", `{"at":"2026-11-21T19:42:22.123Z","n":1}`))
+	must(os.WriteFile(w.path("gap/a"), []byte("1"), 0o600))
+
+	read := func() state {
+		t.Helper()
+		s, err := w.state(t.Context())
+		must(err)
+		return s
+	}
+	last := read()
+	for _, step := range []struct {
+		name string
+		do   func() error
+		same bool
+	}{
+		{"nothing", func() error { return nil }, true},
+		{"the same once more, on other pages", func() error { return put("a", `{"at":"2026-11-21T19:42:22.123Z","n":1}`) }, true},
+		{"another time", func() error { return put("a", `{"at":"2027-01-01T00:00:00+01:00","n":1}`) }, true},
+		{"a value", func() error { return put("a", `{"at":"2027-01-01T00:00:00+01:00","n":2}`) }, false},
+		{"a key", func() error { return put("b", "") }, false},
+		{"a file", func() error { return os.WriteFile(w.path("signing/b"), nil, 0o600) }, false},
+		{"what is in a file", func() error { return os.WriteFile(w.path("gap/a"), []byte("2"), 0o600) }, false},
+		{"the pool", func() error {
+			_, err := w.chain.Fund(t.Context(), w.chain.Faucet().Address, big.NewInt(1))
+			return err
+		}, false},
+		{"the head", func() error { return w.chain.Mine(t.Context(), 1) }, false},
+		{"what was told", func() error { w.hooks.told = append(w.hooks.told, event{id: "1"}); return nil }, false},
+	} {
+		must(step.do())
+		next := read()
+		if (next == last) != step.same {
+			t.Errorf("%s: the state is the same: %t, want %t", step.name, next == last, step.same)
+		}
+		last = next
+	}
+	must(os.Truncate(path, 8192))
+	if _, err := w.state(t.Context()); err == nil {
+		t.Error("a store of which pages are missing has a state")
 	}
 }

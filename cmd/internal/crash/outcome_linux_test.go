@@ -12,7 +12,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/airlock-wallet/airlock/signer"
 	"github.com/airlock-wallet/airlock/wallet"
@@ -24,24 +27,39 @@ import (
 // An outcome is what came of a history, in words that are the same for the same.
 type outcome struct {
 	mined       []string          // what our addresses sent, as the chain has it
-	withdrawals []string          // in the order of payments
+	rungs       []string          // at what fees
+	withdrawals map[string]string // by id
 	books       []string          // what each owner has
 	told        map[string]string // events of each subject, in order
 }
 
 // look reads the outcome from the chain, the store and what was told.
 func (w *world) look(ctx context.Context) (o outcome, err error) {
-	if o.mined, err = w.mined(ctx); err != nil {
+	txs, err := w.sent(ctx)
+	if err != nil {
 		return o, err
 	}
+	for _, tx := range txs {
+		o.mined = append(o.mined, fmt.Sprintf("%s: %s wei to %s, data %x", w.place(tx.slot), tx.Value(), tx.To(), tx.Data()))
+	}
+	slices.Sort(o.mined)
+	o.withdrawals = map[string]string{}
 	if err := bolt.Open(w.path("online/airlock.db")).View(ctx, func(tx store.Tx) error {
 		for _, p := range payments {
 			wd, _, err := store.Withdrawal(tx, p.id)
 			if err != nil {
 				return err
 			}
-			o.withdrawals = append(o.withdrawals, fmt.Sprintf("%s is %s, nonce %d", p.id, wd.Status, wd.Slot.Nonce))
+			o.withdrawals[p.id] = fmt.Sprintf("%s at %s", wd.Status, w.place(*wd.Slot))
 		}
+		for _, sent := range txs {
+			rung, err := recorded(tx, sent)
+			if err != nil {
+				return err
+			}
+			o.rungs = append(o.rungs, fmt.Sprintf("%s: %s", w.place(sent.slot), rung))
+		}
+		slices.Sort(o.rungs)
 		return store.Balances(tx, "", func(b store.OwnerBalance) error {
 			for _, book := range slices.Sorted(maps.Keys(b.Balance)) {
 				o.books = append(o.books, fmt.Sprintf("%s of %q, %s: %s", b.Asset, b.Owner, book, b.Balance[book]))
@@ -59,8 +77,35 @@ func (w *world) look(ctx context.Context) (o outcome, err error) {
 	return o, err
 }
 
-// mined are the transactions of our addresses since the stages began.
-func (w *world) mined(ctx context.Context) (list []string, err error) {
+// A sent transaction is one of our addresses that the chain or the pool has.
+type sent struct {
+	*types.Transaction
+	slot wallet.Slot
+}
+
+func (w *world) place(s wallet.Slot) string {
+	return fmt.Sprintf("%s, nonce %d", w.ours[s.Sender], s.Nonce)
+}
+
+// ourOwn takes those of our addresses, which only the faucet sends beside.
+func (w *world) ourOwn(txs types.Transactions) (list []sent, err error) {
+	for _, tx := range txs {
+		from, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), tx)
+		switch {
+		case err != nil:
+			return nil, err
+		case from == w.chain.Faucet().Address:
+		case w.ours[from] == "":
+			return nil, fmt.Errorf("somebody else sent %s", tx.Hash())
+		default:
+			list = append(list, sent{tx, wallet.Slot{ChainID: w.chain.ChainID(), Sender: from, Nonce: tx.Nonce()}})
+		}
+	}
+	return list, nil
+}
+
+// sent are the transactions of our addresses since the stages began.
+func (w *world) sent(ctx context.Context) (list []sent, err error) {
 	head, err := w.chain.Client().BlockNumber(ctx)
 	if err != nil {
 		return nil, err
@@ -70,19 +115,68 @@ func (w *world) mined(ctx context.Context) (list []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, tx := range block.Transactions() {
-			from, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), tx)
-			if err != nil {
-				return nil, err
+		ours, err := w.ourOwn(block.Transactions())
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, ours...)
+	}
+	return list, nil
+}
+
+// checkRecorded holds what nodes have of us, in the pool or mined, against what the
+// store says that they were given: at no instant have they more.
+func (w *world) checkRecorded(ctx context.Context) error {
+	list, err := w.sent(ctx)
+	if err != nil {
+		return err
+	}
+	raws, err := w.pending(ctx)
+	if err != nil {
+		return err
+	}
+	for _, raw := range raws {
+		tx := new(types.Transaction)
+		if err := tx.UnmarshalBinary(raw); err != nil {
+			return err
+		}
+		ours, err := w.ourOwn(types.Transactions{tx})
+		if err != nil {
+			return err
+		}
+		list = append(list, ours...)
+	}
+	return bolt.Open(w.path("online/airlock.db")).View(ctx, func(tx store.Tx) error {
+		for _, s := range list {
+			if _, err := recorded(tx, s); err != nil {
+				return err
 			}
-			if w.ours[from] == "" {
-				return nil, fmt.Errorf("somebody else sent %s", tx.Hash())
+		}
+		return nil
+	})
+}
+
+// recorded says what a transaction is of all that was signed for its slot, which
+// must be something that the store says that nodes were given.
+func recorded(tx store.Tx, s sent) (string, error) {
+	out, _, err := store.OutgoingAt(tx, s.slot)
+	if err != nil {
+		return "", err
+	}
+	for _, a := range out.Attempts {
+		for i, hash := range a.Signed {
+			switch {
+			case hash != s.Hash():
+			case i >= a.Offered:
+				return "", fmt.Errorf("a node was given rung %d of nonce %d of %s, and the store says that it was given %d", i+1, s.slot.Nonce, s.slot.Sender, a.Offered)
+			case a.Cancel:
+				return fmt.Sprintf("cancel, rung %d", i+1), nil
+			default:
+				return fmt.Sprintf("rung %d", i+1), nil
 			}
-			list = append(list, fmt.Sprintf("%s, nonce %d: %s wei to %s, data %x", w.ours[from], tx.Nonce(), tx.Value(), tx.To(), tx.Data()))
 		}
 	}
-	slices.Sort(list)
-	return list, nil
+	return "", fmt.Errorf("a node was given %s at nonce %d of %s, which the store does not know", s.Hash(), s.slot.Nonce, s.slot.Sender)
 }
 
 // check holds an outcome against what must be so whatever happened.
@@ -92,23 +186,24 @@ func (o outcome) check(w *world) error {
 	report := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 
 	for _, p := range payments {
-		if n := w.paid(o.mined, p); n != 1 {
-			report("%s was paid %d times: %s", p.id, n, strings.Join(o.mined, "; "))
+		times, units, end := 1, p.units, wallet.WithdrawalConfirmed
+		if p.canceled && strings.HasPrefix(o.withdrawals[p.id], string(wallet.WithdrawalCanceled)) {
+			times, units, end = 0, "0", wallet.WithdrawalCanceled
 		}
-		have, err := w.balance(ctx, p)
-		if err != nil {
-			return err
+		if n, err := w.paid(ctx, o.mined, p); err != nil || n != times {
+			report("%s was paid %d times: %s: %w", p.id, n, strings.Join(o.mined, "; "), err)
 		}
-		if have != p.units {
-			report("the recipient of %s has %s base units, want %s", p.id, have, p.units)
+		if have, err := w.balance(ctx, p); err != nil || have != units {
+			report("the recipient of %s has %s base units, want %s: %w", p.id, have, units, err)
 		}
-		if got := o.told[p.id]; got != "withdrawal.broadcast, withdrawal.confirmed" {
+		if got := o.told[p.id]; got != fmt.Sprintf("withdrawal.broadcast, withdrawal.%s", end) {
 			report("of %s was told: %s", p.id, got)
 		}
-	}
-	for _, line := range o.withdrawals {
-		if !strings.Contains(line, " is confirmed,") {
-			report("%s", line)
+		if got := o.withdrawals[p.id]; !strings.HasPrefix(got, string(end)+" at ") {
+			report("%s is %s", p.id, got)
+		}
+		if released := fmt.Sprintf("%s of %q, %s: %s", wallet.Coin(w.chain.ChainID()), p.account, wallet.Available, p.units); p.canceled && slices.Contains(o.books, released) != (times == 0) {
+			report("%s is %s, and of its funds is told: %s", p.id, end, strings.Join(o.books, "; "))
 		}
 	}
 	if err := w.checkNonces(ctx); err != nil {
@@ -129,19 +224,24 @@ func (o outcome) check(w *world) error {
 	return errors.Join(wrong...)
 }
 
-// paid counts the transactions that pay a payment.
-func (w *world) paid(mined []string, p payment) (n int) {
-	sign := fmt.Sprintf("%s wei to %s, data ", p.units, p.to())
+// paid counts what pays a payment: transactions of coin, and transfers of a token.
+func (w *world) paid(ctx context.Context, mined []string, p payment) (n int, err error) {
 	if p.asset != "ETH" {
-		sign = fmt.Sprintf("0 wei to %s, data a9059cbb%064x", w.token, p.to().Big())
+		logs, err := w.chain.Client().FilterLogs(ctx, ethereum.FilterQuery{
+			FromBlock: new(big.Int).SetUint64(w.base + 1), Addresses: []common.Address{w.token},
+			Topics: [][]common.Hash{{transfer}, nil, {common.BytesToHash(p.to().Bytes())}},
+		})
+		return len(logs), err
 	}
 	for _, line := range mined {
-		if strings.Contains(line, sign) {
+		if strings.Contains(line, fmt.Sprintf("%s wei to %s, data ", p.units, p.to())) {
 			n++
 		}
 	}
-	return n
+	return n, nil
 }
+
+var transfer = crypto.Keccak256Hash([]byte("Transfer(address,address,uint256)"))
 
 func (w *world) balance(ctx context.Context, p payment) (string, error) {
 	if p.asset == "ETH" {
@@ -217,7 +317,7 @@ func (w *world) checkStore(ctx context.Context) error {
 // files are what a history leaves, beside temporary ones of which the programs say
 // that they can be deleted.
 var files = []string{
-	"gap/pay.json", "gap/pay.json.signed", "gap/sweep.json", "gap/sweep.json.signed",
+	"gap/deploy.json", "gap/deploy.json.signed", "gap/pay.json", "gap/pay.json.signed", "gap/sweep.json", "gap/sweep.json.signed",
 	"online/airlock.db", "online/config.toml",
 	"signing/policy.toml", "signing/signer.db", "signing/vault.json",
 }
@@ -247,7 +347,7 @@ func (w *world) checkFiles() error {
 // signed batches name.
 func (w *world) checkRecord(ctx context.Context) error {
 	record := bolt.Open(w.path("signing/" + signer.RecordFile))
-	for _, file := range []string{"pay.json.signed", "sweep.json.signed"} {
+	for _, file := range []string{"deploy.json.signed", "pay.json.signed", "sweep.json.signed"} {
 		data, err := os.ReadFile(w.gap(file))
 		if err != nil {
 			return err
@@ -260,8 +360,8 @@ func (w *world) checkRecord(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if n := v.Kinds[signer.KindSignature]; n != 2 {
-			return fmt.Errorf("the record has %d batches, want 2", n)
+		if n := v.Kinds[signer.KindSignature]; n != 3 {
+			return fmt.Errorf("the record has %d batches, want 3", n)
 		}
 	}
 	return nil
@@ -276,8 +376,26 @@ func (o outcome) same(want outcome) error {
 		}
 	}
 	compare("mined", strings.Join(o.mined, "\n"), strings.Join(want.mined, "\n"))
+	compare("rungs", strings.Join(o.rungs, "\n"), strings.Join(want.rungs, "\n"))
 	compare("withdrawals", o.withdrawals, want.withdrawals)
 	compare("books", strings.Join(o.books, "\n"), strings.Join(want.books, "\n"))
 	compare("told", o.told, want.told) // maps are printed in order
 	return errors.Join(wrong...)
+}
+
+// loosely is what an outcome has in common with those in which a block came in
+// between: that costs other gas, which reconcile knows, and may hold what would have
+// climbed, or a payment that would have been canceled.
+func (o outcome) loosely() outcome {
+	o.books, o.rungs = nil, nil
+	o.withdrawals, o.told = maps.Clone(o.withdrawals), maps.Clone(o.told)
+	for _, p := range payments {
+		if !p.canceled {
+			continue
+		}
+		_, place, _ := strings.Cut(o.withdrawals[p.id], " at ")
+		o.mined = slices.DeleteFunc(slices.Clone(o.mined), func(line string) bool { return strings.HasPrefix(line, place+":") })
+		o.withdrawals[p.id], o.told[p.id] = place, ""
+	}
+	return o
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/airlock-wallet/airlock/wallet/batch"
 )
 
-// A payment is a withdrawal that the stages pay.
+// A payment is a withdrawal that the stages pay, or cancel.
 type payment struct {
 	id, account, asset string
 	decimal, units     string
 	recipient          byte
+	canceled           bool // after it was sent
 }
 
 // to is an address that nobody has the key of, of this payment alone.
@@ -27,12 +28,15 @@ func (p payment) to() common.Address {
 }
 
 // payments are requested and approved before the stages begin, but for the last
-// one: a payout run of the first stage makes it of what alice has left.
+// one: a payout run of the first stage makes it of what alice has left. Those of
+// tokens are paid together, by the contract.
 var payments = []payment{
-	{"w-1", "alice", "ETH", "0.1", "100000000000000000", 1},
-	{"w-2", "carol", "CUSD", "12.5", "12500000", 2},
-	{"w-3", "", "ETH", "0.02", "20000000000000000", 3}, // of the house
-	{"payout:payday:alice", "alice", "ETH", "0.9", "900000000000000000", 4},
+	{id: "w-1", account: "alice", asset: "ETH", decimal: "0.1", units: "100000000000000000", recipient: 1},
+	{id: "w-2", account: "alice", asset: "ETH", decimal: "0.3", units: "300000000000000000", recipient: 2, canceled: true},
+	{id: "w-3", asset: "ETH", decimal: "0.02", units: "20000000000000000", recipient: 3}, // of the house
+	{id: "w-4", account: "carol", asset: "CUSD", decimal: "12.5", units: "12500000", recipient: 4},
+	{id: "w-5", asset: "CUSD", decimal: "3", units: "3000000", recipient: 5},
+	{id: "payout:payday:alice", account: "alice", asset: "ETH", decimal: "0.6", units: "600000000000000000", recipient: 6},
 }
 
 // A stage is a command on the way from approved withdrawals to books that balance.
@@ -50,17 +54,20 @@ type stage struct {
 	sends bool
 }
 
-// stages are in the order of a day. The second scan and confirm are of the sweep
-// that waits for its top-up.
+// stages are in the order of a day. The second scan and confirm are of what waits for
+// another transaction: the sweep for its top-up, the contract for its allowance.
 var stages = []stage{
 	// The chain of a long matrix has an old head.
 	{name: "payouts", command: typed("payouts", "build", "--asset", "ETH", "--threshold", "0.5", "--approve", "--id", "payday", "--max-age", "0")},
-	{name: "build", command: writes("build-withdrawals", "pay.json"), again: lookFor(batch.Withdrawals, "pay.json")},
-	{name: "sweep", command: writes("sweep", "sweep.json"), again: lookFor(batch.Sweep, "sweep.json")},
+	{name: "build", command: writes("pay.json", "build-withdrawals", "--senders", "2", "--rungs", "3", "--budget", "6x", "--batch-contract"), again: lookFor(batch.Withdrawals, "pay.json")},
+	{name: "sweep", command: writes("sweep.json", "sweep"), again: lookFor(batch.Sweep, "sweep.json")},
 	{name: "sign", command: signs("pay.json")},
 	{name: "sign-sweep", command: signs("sweep.json")},
 	{name: "broadcast", command: reads("broadcast", "pay.json.signed"), sends: true},
+	{name: "cancel", command: typed("withdraw", "cancel", "w-2")},
 	{name: "broadcast-sweep", command: reads("broadcast", "sweep.json.signed"), sends: true},
+	// The first of each line climbs, and the cancel takes the place of its payment.
+	{name: "climb", world: (*world).crowd, command: typed("confirm", "--climb-after", "0s", "--climb-blocks", "0"), sends: true},
 	{name: "scan", world: (*world).finalize, command: typed("scan")},
 	{name: "confirm", command: typed("confirm"), sends: true},
 	{name: "scan-2", world: (*world).finalize, command: typed("scan")},
@@ -78,8 +85,8 @@ func reads(name, file string) func(*world) (program, error) {
 	return func(w *world) (program, error) { return w.online(name, w.gap(file)), nil }
 }
 
-func writes(name, file string) func(*world) (program, error) {
-	return func(w *world) (program, error) { return w.online(name, "-o", w.gap(file)), nil }
+func writes(file string, args ...string) func(*world) (program, error) {
+	return func(w *world) (program, error) { return w.online(append(args, "-o", w.gap(file))...), nil }
 }
 
 func (w *world) gap(file string) string { return w.path("gap") + "/" + file }

@@ -19,6 +19,9 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/core/vm"
+	"github.com/ethereum/go-ethereum/params"
 
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
 )
@@ -56,7 +59,7 @@ var homes = []string{"online", "signing", "gap"}
 func newWorld(t testing.TB, bin string) *world {
 	w := &world{
 		t: t, bin: bin, root: filepath.Join(t.TempDir(), "root"), aside: t.TempDir(),
-		chain: chaintest.NewSimulated(t, chaintest.SimulatedOptions{}), hooks: newReceiver(t),
+		chain: chaintest.NewSimulated(t, chaintest.SimulatedOptions{Alloc: chaintest.Factory()}), hooks: newReceiver(t),
 		ours: map[common.Address]string{},
 	}
 	w.node = newProxy(t, w.chain.URL())
@@ -167,6 +170,7 @@ func (w *world) open(ctx context.Context) error {
 		w.online("init", "--chain-id", strconv.FormatUint(w.chain.ChainID(), 10), "--rpc", w.node.URL),
 		w.online("watch", "import", w.secret("watch.json"), "--fingerprint", vault.Fingerprint),
 		w.online("token", "add", w.token.Hex()),
+		w.online("address", "new", "--role", "payout"),
 		w.online("address", "new", "alice"),
 		w.online("address", "new", "carol"),
 		w.online("endpoint", "add", w.hooks.URL, "--secret-file", w.secret("hook")),
@@ -183,30 +187,18 @@ func (w *world) open(ctx context.Context) error {
 	}
 	at := map[string]common.Address{}
 	for _, r := range rows {
-		name := r.Role
-		if r.Account != "" {
-			name = r.Account
+		name := r.Account
+		if name == "" {
+			if name = r.Role; at[name] != (common.Address{}) {
+				name += "-2"
+			}
 		}
 		w.ours[r.Address], at[name] = name, r.Address
 	}
-	// Alice pays in ether, carol tokens, whose sweep needs a top-up.
-	for _, to := range []struct {
-		name  string
-		ether int64
-	}{{"payout", 2}, {"gas", 1}, {"alice", 1}} {
-		if _, err := w.chain.Fund(ctx, at[to.name], ether(to.ether)); err != nil {
-			return err
-		}
-	}
-	for _, name := range []string{"payout", "carol"} {
-		if _, err := w.chain.TransferToken(ctx, w.token, at[name], big.NewInt(100e6)); err != nil {
-			return err
-		}
-	}
-	if err := w.finalize(ctx); err != nil {
+	if err := w.fund(ctx, at); err != nil {
 		return err
 	}
-	if err := w.all(w.online("scan"), w.online("notify")); err != nil {
+	if err := w.deploy(ctx); err != nil {
 		return err
 	}
 	last := len(payments) - 1
@@ -224,6 +216,81 @@ func (w *world) open(ctx context.Context) error {
 	}
 	w.base, err = w.chain.Client().BlockNumber(ctx)
 	return err
+}
+
+// fund pays what there is: alice in ether, carol in tokens, whose sweep needs a
+// top-up.
+func (w *world) fund(ctx context.Context, at map[string]common.Address) error {
+	for _, to := range []struct {
+		name  string
+		ether int64
+	}{{"payout", 2}, {"payout-2", 2}, {"gas", 1}, {"alice", 1}} {
+		if _, err := w.chain.Fund(ctx, at[to.name], ether(to.ether)); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"payout", "payout-2", "carol"} {
+		if _, err := w.chain.TransferToken(ctx, w.token, at[name], big.NewInt(100e6)); err != nil {
+			return err
+		}
+	}
+	if err := w.finalize(ctx); err != nil {
+		return err
+	}
+	return w.all(w.online("scan"), w.online("notify"))
+}
+
+// deploy puts the contract that pays many on the chain.
+func (w *world) deploy(ctx context.Context) error {
+	file := w.gap("deploy.json")
+	if err := w.all(w.online("contract", "deploy", "-o", file)); err != nil {
+		return err
+	}
+	sign, err := signs("deploy.json")(w)
+	if err != nil {
+		return err
+	}
+	if err := w.all(sign, w.online("broadcast", file+".signed")); err != nil {
+		return err
+	}
+	if err := w.finalize(ctx); err != nil {
+		return err
+	}
+	return w.all(w.online("scan"), w.online("confirm"), w.online("notify"))
+}
+
+// crowd raises the base fee above twice what it was, which is more than the first
+// rungs allow for, by blocks that others fill.
+func (w *world) crowd(ctx context.Context) error {
+	faucet := w.chain.Faucet()
+	head, err := w.chain.Client().HeaderByNumber(ctx, nil)
+	if err != nil {
+		return err
+	}
+	nonce, err := w.chain.Client().NonceAt(ctx, faucet.Address, nil)
+	if err != nil {
+		return err
+	}
+	for double := new(big.Int).Lsh(head.BaseFee, 1); head.BaseFee.Cmp(double) < 0; {
+		var txs []*types.Transaction
+		for gas := head.GasLimit; gas >= params.MaxTxGas; gas -= params.MaxTxGas {
+			tx, err := types.SignNewTx(faucet.Key, types.LatestSignerForChainID(new(big.Int).SetUint64(w.chain.ChainID())), &types.DynamicFeeTx{
+				Nonce: nonce, GasFeeCap: big.NewInt(100e9), GasTipCap: big.NewInt(1e9),
+				Gas: params.MaxTxGas, Data: []byte{byte(vm.INVALID)}, // takes all gas, and no time
+			})
+			if err != nil {
+				return err
+			}
+			txs, nonce = append(txs, tx), nonce+1
+		}
+		if _, err := w.chain.CommitOnly(txs...); err != nil {
+			return err
+		}
+		if head, err = w.chain.Client().HeaderByNumber(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finalize mines what is pending, and buries it beyond reorg.
