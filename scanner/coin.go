@@ -10,6 +10,7 @@ import (
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/chain"
+	"github.com/airlock-wallet/airlock/wallet/multipay"
 	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
@@ -131,6 +132,7 @@ func (x *extraction) coin() *Coin {
 			c.unread[t.Hash] = true
 		}
 	}
+	returned := x.returned()
 	seen := map[string]bool{} // two moves at one place would be one deposit
 	for i := range b.Moves {
 		m := &b.Moves[i]
@@ -146,6 +148,10 @@ func (x *extraction) coin() *Coin {
 		value := m.Path == rootPath
 		if value && !c.unread[t.Hash] {
 			continue // read from the transaction itself
+		}
+		if back, ok := returned[t.Hash]; ok && m.From == multipay.Address() && m.To == back.sender && amount.Cmp(back.amount) == 0 {
+			delete(returned, t.Hash)
+			continue // it never left, by the contract's own word
 		}
 		place := t.Hash.Hex() + m.Path
 		if seen[place] {
@@ -189,6 +195,25 @@ func (x *extraction) coin() *Coin {
 		c.Claims[i].Shown = shown[c.Claims[i].Address]
 	}
 	return c
+}
+
+// givenBack is what the contract that pays many could not pay.
+type givenBack struct {
+	sender common.Address
+	amount wallet.Amount
+}
+
+// returned is what came back to the senders of transactions of ours within them, by
+// transaction. A trace shows it as a move, once.
+func (x *extraction) returned() map[common.Hash]givenBack {
+	list := map[common.Hash]givenBack{}
+	for i := range x.Mined {
+		m := &x.Mined[i]
+		if back := m.Value.Sub(m.ValueOut()); !back.IsZero() {
+			list[m.TxHash] = givenBack{m.Slot.Sender, back}
+		}
+	}
+	return list
 }
 
 // isUnread reports whether the value of a transaction is not among the other
@@ -248,9 +273,10 @@ func (x *extraction) shown() map[common.Address]wallet.Amount {
 		if !m.Success {
 			continue
 		}
-		add(m.Slot.Sender, m.Value.Neg())
+		out := m.ValueOut()
+		add(m.Slot.Sender, out.Neg())
 		if !deposited[wallet.DepositID(x.chain, m.TxHash, wallet.KindNative, 0)] {
-			add(m.To, m.Value)
+			add(m.To, out)
 		}
 	}
 	return sums

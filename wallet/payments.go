@@ -20,3 +20,19 @@ type PaidPayment struct {
 	OK       bool           `json:"ok"`  // without it nothing has moved
 	Log      uint64         `json:"log"` // position within the transaction
 }
+
+// ValueOut is what a mined transaction of ours sent of the coin and did not get back:
+// its value without what the contract that pays many could not pay, and returned to
+// its sender within the transaction.
+func (m *Mined) ValueOut() Amount {
+	var back Amount
+	for i := range m.Paid {
+		if p := &m.Paid[i]; p.Asset.IsCoin() && !p.OK {
+			back = back.Add(p.Amount)
+		}
+	}
+	if back.Cmp(m.Value) > 0 { // no word of the contract's on this value
+		return m.Value
+	}
+	return m.Value.Sub(back)
+}

@@ -47,8 +47,8 @@ func (s *settler) flows(m *wallet.Mined) (list []flow, err error) {
 	if !m.Success {
 		return nil, nil
 	}
-	if !m.Value.IsZero() {
-		f := flow{asset: wallet.Coin(s.chain), from: m.Slot.Sender, to: m.To, amount: m.Value}
+	if out := m.ValueOut(); !out.IsZero() {
+		f := flow{asset: wallet.Coin(s.chain), from: m.Slot.Sender, to: m.To, amount: out}
 		if f.deposit, err = s.isDeposit(wallet.DepositID(s.chain, m.TxHash, wallet.KindNative, 0)); err != nil {
 			return nil, err
 		}

@@ -34,6 +34,9 @@ type BuildOptions struct {
 	// Contract pays new withdrawals of tokens through the contract that pays many,
 	// as many in a transaction as fit, from the first address that can.
 	Contract bool
+	// ContractCoin pays new withdrawals of the coin so too. Many receivers do not
+	// credit what a contract sends.
+	ContractCoin bool
 	// Progress, if set, hears of each gas estimate that came in, of several at
 	// the same time.
 	Progress func()
@@ -61,6 +64,9 @@ func (o *BuildOptions) complete() error {
 		return wallet.As(wallet.ErrUsage, "%d senders: want 1 to %d", o.Senders, MaxSenders)
 	}
 	o.Senders = cmp.Or(o.Senders, 1)
+	if o.ContractCoin && !o.Contract {
+		return wallet.As(wallet.ErrUsage, "the coin is paid through the contract only beside tokens")
+	}
 	if o.Float.Use && o.Senders > 1 {
 		return wallet.As(wallet.ErrUsage, "%d senders: the float pays from one address", o.Senders)
 	}

@@ -147,22 +147,22 @@ func CheckContract(ctx context.Context, node Node) error {
 	return nil
 }
 
-// askMany plans the new withdrawals of tokens through the contract, and returns the
-// others.
+// askMany plans the new withdrawals of tokens, and those of the coin if they are to
+// be, through the contract, and returns the others.
 func (s *Service) askMany(ctx context.Context, node Node, p *planner, d *draft, o BuildOptions) (rest []candidate, err error) {
-	byToken := map[wallet.AssetID][]candidate{}
-	var tokens []wallet.AssetID
+	byAsset := map[wallet.AssetID][]candidate{}
+	var assets []wallet.AssetID
 	for _, c := range d.fresh {
-		if c.asset.ID.IsCoin() {
+		if c.asset.ID.IsCoin() && !o.ContractCoin {
 			rest = append(rest, c)
 			continue
 		}
-		if byToken[c.asset.ID] == nil {
-			tokens = append(tokens, c.asset.ID)
+		if byAsset[c.asset.ID] == nil {
+			assets = append(assets, c.asset.ID)
 		}
-		byToken[c.asset.ID] = append(byToken[c.asset.ID], c)
+		byAsset[c.asset.ID] = append(byAsset[c.asset.ID], c)
 	}
-	if len(tokens) == 0 {
+	if len(assets) == 0 {
 		return rest, nil
 	}
 	if err := CheckContract(ctx, node); err != nil {
@@ -172,17 +172,19 @@ func (s *Service) askMany(ctx context.Context, node Node, p *planner, d *draft, 
 	if l == nil {
 		return d.fresh, nil // each is left out with the reason
 	}
-	for _, token := range tokens {
-		list := byToken[token]
+	for _, asset := range assets {
+		list := byAsset[asset]
 		for i := range list {
 			list[i].from = l
 		}
 		if err := s.estimate(ctx, node, list, o.Progress); err != nil {
 			return nil, err
 		}
-		reset, err := s.allows(ctx, node, l.sender.Address, token)
-		if err != nil {
-			return nil, err
+		reset := false
+		if !asset.IsCoin() {
+			if reset, err = s.allows(ctx, node, l.sender.Address, asset); err != nil {
+				return nil, err
+			}
 		}
 		if err := p.share(l, list, reset); err != nil {
 			return nil, err
@@ -209,8 +211,9 @@ func (s *Service) allows(ctx context.Context, node Node, sender common.Address, 
 	return common.BytesToHash(answer) != (common.Hash{}), nil
 }
 
-// share plans withdrawals of one token on a line: an allowance of their exact sum, after one
-// of 0 where there may be some already, and as few transactions as hold them all.
+// share plans withdrawals of one asset on a line: for a token an allowance of their
+// exact sum, after one of 0 where there may be some already, and as few transactions as
+// hold them all.
 func (p *planner) share(l *line, list []candidate, reset bool) error {
 	var (
 		asset  = list[0].asset
@@ -220,7 +223,10 @@ func (p *planner) share(l *line, list []candidate, reset bool) error {
 		sum    wallet.Amount
 	)
 	for _, c := range list {
-		gas := throughContract + gasLimit(c.estimate-min(c.estimate, batch.MinGas))
+		gas := gasLimit(c.estimate - min(c.estimate, batch.MinGas))
+		if !asset.ID.IsCoin() {
+			gas += throughContract
+		}
 		if highest := p.caps.of(asset.ID); c.problem == "" && gas > highest {
 			c.problem = fmt.Sprintf("needs %d gas through the contract, above the cap of %d", gas, highest)
 		}
@@ -254,7 +260,10 @@ func (p *planner) share(l *line, list []candidate, reset bool) error {
 	if reset {
 		add(wallet.IntentAllowance, wallet.Amount{}, asset.ID.Contract, multipay.ApproveData(wallet.Amount{}), allowanceGas)
 	}
-	allowance := add(wallet.IntentAllowance, sum, asset.ID.Contract, multipay.ApproveData(sum), allowanceGas).Nonce
+	var allowance uint64
+	if !asset.ID.IsCoin() {
+		allowance = add(wallet.IntentAllowance, sum, asset.ID.Contract, multipay.ApproveData(sum), allowanceGas).Nonce
+	}
 	most := multipay.MaxPayments(asset.ID.Contract, each)
 	for part := range slices.Chunk(paid, max(most, 1)) {
 		it := add(wallet.IntentPayments, wallet.Amount{}, multipay.Address(), nil, 0)
@@ -267,6 +276,9 @@ func (p *planner) share(l *line, list []candidate, reset bool) error {
 			return err
 		}
 		it.Data, it.Gas, it.Intent.Amount = data, call.GasLimit(), call.Sum()
+		if asset.ID.IsCoin() {
+			it.Value = call.Sum()
+		}
 	}
 	var fee wallet.Amount
 	for i := range plan {
@@ -280,7 +292,7 @@ func (p *planner) share(l *line, list []candidate, reset bool) error {
 		return nil
 	}
 	for i := range plan {
-		if it := &plan[i]; it.Intent.Kind == wallet.IntentPayments {
+		if it := &plan[i]; it.Intent.Kind == wallet.IntentPayments && !asset.ID.IsCoin() {
 			slot := wallet.Slot{ChainID: asset.ID.ChainID, Sender: sender, Nonce: it.Nonce}
 			p.waits = append(p.waits, wait{slot, wallet.Slot{ChainID: slot.ChainID, Sender: sender, Nonce: allowance}})
 		}

@@ -7,11 +7,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
 
+	"github.com/airlock-wallet/airlock/scanner"
 	"github.com/airlock-wallet/airlock/wallet"
+	"github.com/airlock-wallet/airlock/wallet/chain"
 	"github.com/airlock-wallet/airlock/wallet/chain/chaintest"
 	"github.com/airlock-wallet/airlock/wallet/multipay"
+	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
 // deployed is a world with the contract on its chain.
@@ -22,14 +27,14 @@ func deployed(t *testing.T) *world {
 
 func deployedOn(t *testing.T, n *network) *world {
 	t.Helper()
-	tx, err := n.sim.Send(t.Context(), chaintest.Call{To: &multipay.Factory, Data: multipay.DeployData()})
+	tx, err := n.Send(t.Context(), chaintest.Call{To: &multipay.Factory, Data: multipay.DeployData()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.sim.Settle(t.Context(), tx); err != nil {
+	if _, err := n.Settle(t.Context(), tx); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.sim.Finalize(t.Context()); err != nil {
+	if err := n.Finalize(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return n.newWorld(t, t.TempDir())
@@ -197,5 +202,84 @@ func TestNoContract(t *testing.T) {
 	_, err := w.s.Build(w.ctx, w.client, BuildOptions{Contract: true, Expiry: testExpiry})
 	if !errors.Is(err, ErrNoContract) || !errors.Is(err, wallet.ErrRefused) || !strings.Contains(wallet.Hint(err), "contract deploy") {
 		t.Errorf("%v, %s", err, wallet.Hint(err))
+	}
+}
+
+// Coin is paid through the contract only where it is asked for. A recipient that
+// refuses gets nothing: what was meant for it comes back to the sender, its withdrawal
+// fails alone, and the books balance.
+func TestCoinOfManyIsRefused(t *testing.T) {
+	t.Run("untraced", func(t *testing.T) { coinIsRefused(t, newNetwork(t)) })
+	t.Run("traced", func(t *testing.T) {
+		n := onNetwork(t, chaintest.NewAnvil(t, chaintest.AnvilOptions{ChainID: chaintest.SimulatedChainID}))
+		var err error
+		if n.client, err = chain.Dial(t.Context(), chain.Options{ChainID: n.ChainID(), URLs: []string{n.URL()}, Trace: true}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(n.client.Close)
+		coinIsRefused(t, n)
+	})
+}
+
+func coinIsRefused(t *testing.T, n *network) {
+	w := deployedOn(t, n)
+	// It has no code while the batch is built.
+	nonce, err := n.Client().PendingNonceAt(t.Context(), n.Faucet().Address)
+	w.must(err)
+	refuser := crypto.CreateAddress(n.Faucet().Address, nonce)
+	for i, to := range []common.Address{someone("a"), refuser, someone("b")} {
+		w.request(fmt.Sprint("c-", i), "alice", coinID, ether.Mul(uint64(i)+1), to)
+	}
+	w.approve("c-0", "c-1", "c-2")
+	if alone, err := w.s.Estimate(w.ctx, w.client, BuildOptions{Contract: true, Expiry: testExpiry}); err != nil || len(alone.Batch.Items) != 3 {
+		t.Fatalf("coin goes together though nobody asked: %v, %v", alone.Batch, err)
+	}
+	built, err := w.s.Build(w.ctx, w.client, BuildOptions{Contract: true, ContractCoin: true, Expiry: testExpiry, Cancel: true})
+	w.must(err)
+	if it := built.Batch.Items; len(it) != 1 || it[0].Intent.Kind != wallet.IntentPayments || it[0].Value.Cmp(ether.Mul(6)) != 0 || len(it[0].Payments) != 3 {
+		t.Fatalf("items %+v", it)
+	}
+	if at, err := n.Deploy(t.Context(), chaintest.MoodyRecipient, uint8(1), []byte{}); err != nil || at != refuser {
+		t.Fatalf("deployed at %s, want %s: %v", at, refuser, err)
+	}
+	free := w.balance("alice", coinID, wallet.Available)
+	w.broadcast(built.Batch)
+	// In the same block something else comes from a contract, which is a deposit.
+	code, err := chaintest.Parting.Create(payoutAddress)
+	w.must(err)
+	_, err = n.Send(t.Context(), chaintest.Call{Wei: big.NewInt(7), Data: code})
+	w.must(err)
+	w.mine(1)
+	sum, err := scanner.New(w.db.DB, w.client, w.ChainID(), scanner.Options{Now: w.s.Now}).Pass(w.ctx)
+	if err != nil || sum.Deposits != 1 || sum.Untraceable != 0 {
+		t.Errorf("scanned %+v, %v", sum, err)
+	}
+	w.finish()
+	w.status("c-0", wallet.WithdrawalConfirmed)
+	w.status("c-1", wallet.WithdrawalFailed)
+	w.status("c-2", wallet.WithdrawalConfirmed)
+	if got := w.got(coinID, refuser); !got.IsZero() {
+		t.Errorf("who refuses got %s", got)
+	}
+	if got := w.got(coinID, someone("b")); got.Cmp(ether.Mul(3)) != 0 {
+		t.Errorf("another got %s", got)
+	}
+	if now := w.balance("alice", coinID, wallet.Available); now.Cmp(free.Add(ether.Mul(2))) != 0 {
+		t.Errorf("alice has %s, and had %s before 2 ether came back", now, free)
+	}
+	if pending := w.balance("alice", coinID, wallet.Pending); !pending.IsZero() {
+		t.Errorf("%s are still set aside", pending)
+	}
+	w.finish()
+	w.view(func(tx store.Tx) error { // anvil's own funds lie on alice's address
+		have, err := store.LocationBalance(tx, payoutAddress, coinID)
+		if want := w.got(coinID, payoutAddress); have.Cmp(want) != 0 {
+			t.Errorf("the books say that %s is left, the chain says %s", have, want)
+		}
+		return err
+	})
+	// What came back is no deposit.
+	if e := w.events(); e[wallet.DepositConfirmedEvent] != 1 || e[wallet.WithdrawalConfirmedEvent] != 2 || e[wallet.WithdrawalFailedEvent] != 1 {
+		t.Errorf("events %v", e)
 	}
 }

@@ -127,7 +127,7 @@ func (u *unbooked) addMined(m wallet.Mined) error {
 	if err != nil {
 		return err
 	}
-	if err := u.move(coin, m.Slot.Sender, to, m.Value); err != nil {
+	if err := u.move(coin, m.Slot.Sender, to, m.ValueOut()); err != nil {
 		return err
 	}
 	for _, t := range m.Transfers {

@@ -33,6 +33,7 @@ type buildFlags struct {
 	gasCap   []string
 	float    bool
 	many     bool
+	manyCoin bool
 	most     []string // of one withdrawal, by asset
 }
 
@@ -65,8 +66,10 @@ writes it again.
 With --batch-contract new withdrawals of tokens are paid by as few transactions as
 hold them all, through a contract that airlock contract deploy puts on the chain once:
 each payment is made or fails by itself, with its own event, out of an allowance of
-their exact sum. The coin is paid one by one, since many receivers do not credit what a
-contract sends.
+their exact sum. The coin is paid one by one, since many receivers, exchanges first, do
+not credit what a contract sends; --batch-coin has it paid so, too, for recipients who
+do. The station's policy must allow that for the chain, with coin_payments. What one
+recipient refuses comes back within the transaction, and its withdrawal fails alone.
 
 With --float the batch pays from the float and is signed here, with airlock sign.
 A withdrawal that was built once stays with the vault that it was built for.`,
@@ -91,6 +94,7 @@ A withdrawal that was built once stays with the vault that it was built for.`,
 	f.BoolVar(&o.estimate, "estimate", false, "tell what it would cost, and write nothing")
 	f.StringArrayVar(&o.gasCap, "gas-cap", nil, "leave out what needs more gas, as coin=`N` or token=N (default coin=500000, token=300000)")
 	f.BoolVar(&o.many, "batch-contract", false, "pay new withdrawals of tokens many in one transaction, through the contract of airlock contract")
+	f.BoolVar(&o.manyCoin, "batch-coin", false, "with --batch-contract, pay the coin so, too: many receivers do not credit that")
 	f.BoolVar(&o.float, "float", false, "pay from the float, whose keys are on this station")
 	f.StringArrayVar(&o.most, "max-amount", nil, "with --float, leave out withdrawals of an asset above an amount, as `ASSET=AMOUNT`")
 	return c
@@ -168,6 +172,10 @@ func noteFewerRungs(s *Station, p payout.Plan) {
 
 func (o buildFlags) parse() (b payout.BuildOptions, err error) {
 	b.Max, b.Expiry, b.Float.Use, b.Cancel, b.Senders, b.Contract = o.max, o.expires, o.float, o.cancel, o.senders, o.many
+	b.ContractCoin = o.manyCoin
+	if o.manyCoin && !o.many {
+		return b, wallet.As(wallet.ErrUsage, "--batch-coin goes with --batch-contract")
+	}
 	if o.out == "" && !o.estimate {
 		return b, wallet.As(wallet.ErrUsage, "--output is missing: name the file to write, or take --estimate")
 	}
