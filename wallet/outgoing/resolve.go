@@ -436,9 +436,12 @@ func (s *settler) wasPaid(m *wallet.Mined, w wallet.Withdrawal) error {
 	unknown, available := outside, outside
 	unknown.Book, available.Book = wallet.Unknown, wallet.Available
 	var postings []wallet.Posting
-	arrived, err := s.arrival(m, &wallet.Intent{Asset: w.Asset, Recipient: w.To, Amount: w.Amount})
-	if err != nil {
-		return err
+	arrived := false
+	if !w.Asset.IsCoin() || len(m.Paid) == 0 { // coin that a contract pays on is a deposit anyway
+		var err error
+		if arrived, err = s.arrival(m, &wallet.Intent{Asset: w.Asset, Recipient: w.To, Amount: w.Amount}); err != nil {
+			return err
+		}
 	}
 	if arrived {
 		// It was booked as a movement; now the deposit brings it there.

@@ -72,6 +72,9 @@ func (s *Service) collectMany(tx store.Tx, d *draft, rebuilt map[wallet.Slot]boo
 // rebuild takes what a discarded batch left bound, as it is.
 func (p *planner) rebuild(t *together) {
 	o := &t.o
+	if p.full() || len(o.Payments) > p.room() {
+		return
+	}
 	asset, amount := t.asset, o.Intent.Amount
 	if o.Intent.Kind != wallet.IntentPayments { // which alone moves something
 		asset, amount = p.coin, wallet.Amount{}
@@ -211,6 +214,16 @@ func (s *Service) allows(ctx context.Context, node Node, sender common.Address, 
 	return common.BytesToHash(answer) != (common.Hash{}), nil
 }
 
+// room is how many more payments the batch may hold. What does not fit is for the
+// next one.
+func (p *planner) room() int {
+	room := batch.MaxPayments
+	for i := range p.shared {
+		room -= len(p.shared[i].Payments)
+	}
+	return room
+}
+
 // share plans withdrawals of one asset on a line: for a token an allowance of their
 // exact sum, after one of 0 where there may be some already, and as few transactions as
 // hold them all.
@@ -222,7 +235,11 @@ func (p *planner) share(l *line, list []candidate, reset bool) error {
 		each   uint64
 		sum    wallet.Amount
 	)
+	room := p.room()
 	for _, c := range list {
+		if len(paid) >= room {
+			break
+		}
 		gas := gasLimit(c.estimate - min(c.estimate, batch.MinGas))
 		if !asset.ID.IsCoin() {
 			gas += throughContract
@@ -334,6 +351,9 @@ func (s *Service) Deploy(ctx context.Context, node Node, o BuildOptions) (Built,
 		return Built{}, err
 	}
 	l := p.firstUsable()
+	if l == nil {
+		return Built{}, p.lines[0].problem
+	}
 	if p.ladder == nil {
 		if err := p.askFees(ctx, node, o.Cancel); err != nil {
 			return Built{}, err
