@@ -80,8 +80,9 @@ func Cancel(tx store.Tx, w *wallet.Withdrawal, now time.Time) (Action, error) {
 	return cancelAction(&o), nil
 }
 
-// CancelSlot is Cancel for a slot that serves no withdrawal but moves value of
-// ours: a sweep, a top-up or a rebalance. The error is wallet.ErrNotFound for a
+// CancelSlot is Cancel for a slot that does not serve one withdrawal: a sweep, a
+// top-up, a rebalance, or what the contract that pays many is for. Withdrawals that
+// it pays together can be built again once something else is final there. The error is wallet.ErrNotFound for a
 // slot that nothing is bound to.
 func CancelSlot(tx store.Tx, slot wallet.Slot) (wallet.Outgoing, Action, error) {
 	o, ok, err := store.OutgoingAt(tx, slot)
@@ -160,7 +161,7 @@ func Bump(tx store.Tx, w *wallet.Withdrawal, now time.Time) (Action, error) {
 		return refuse("airlock scan and airlock confirm settle it", "needs no higher fees: its nonce was used by %s", m.TxHash)
 	}
 	if err := alone(&o, w); err != nil {
-		return "", err
+		return "", wallet.WithHint(err, "airlock confirm raises the fees of all of them while rungs are left; %s", wallet.Hint(err))
 	}
 	serving := o.Serving()
 	switch {

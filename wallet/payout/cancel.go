@@ -62,8 +62,8 @@ type Freed struct {
 	Action outgoing.Action
 }
 
-// CancelSlot gives up a movement of our own that holds up its sender: a sweep,
-// a top-up or a rebalance.
+// CancelSlot gives up what holds up its sender and is not one withdrawal. See
+// outgoing.CancelSlot.
 func (s *Service) CancelSlot(ctx context.Context, sender common.Address, nonce uint64) (f Freed, err error) {
 	f.Slot = wallet.Slot{ChainID: s.Chain, Sender: sender, Nonce: nonce}
 	err = s.DB.Update(ctx, func(tx store.Tx) error {

@@ -39,9 +39,10 @@ away. While none answers, what the store knows is shown, and the exit code is 5.
 pays, or to nobody if it pays none. Only what is final can be accepted, and only
 where an endpoint has it and none contradicts.
 
---cancel gives up a sweep, top-up or rebalance that holds up its sender: the next
-build-withdrawals has its nonce taken by a cancel. Withdrawals are given up with
-withdraw cancel.`,
+--cancel gives up a sweep, top-up or rebalance that holds up its sender, or payments
+of many in one transaction: its nonce is taken by a cancel, that was signed with it or
+that the next build-withdrawals makes. Withdrawals that were paid together can be built
+again, or canceled, once it is final. Others are given up with withdraw cancel.`,
 		Example: `  airlock resolve
   airlock resolve w-1
   airlock resolve --accept 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed:17
@@ -66,7 +67,7 @@ withdraw cancel.`,
 	f := c.Flags()
 	f.StringVar(&accept, "accept", "", "attribute the transaction at `ADDRESS:NONCE`")
 	f.StringVar(&withdrawal, "withdrawal", "", "the `id` of the withdrawal that it paid, where several ask for the same")
-	f.StringVar(&cancel, "cancel", "", "give up the movement of ours at `ADDRESS:NONCE`")
+	f.StringVar(&cancel, "cancel", "", "give up the movement of ours, or the payments, at `ADDRESS:NONCE`")
 	f.IntVar(&page.limit, "limit", page.limit, "show at most `N`; 0 for all")
 	f.StringVar(&page.after, "after", "", "show those after `ADDRESS:NONCE`")
 	c.MarkFlagsMutuallyExclusive("accept", "cancel")
