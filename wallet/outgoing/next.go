@@ -48,6 +48,12 @@ func nextOffer(o *wallet.Outgoing, before Queue, met *bool) string {
 		return "see to what is before it: airlock resolve shows what holds it up"
 	case o.State == wallet.OutgoingSigned:
 		return "airlock confirm sends it"
+	case o.Wish == wallet.WishBump && a.Offered < len(a.Signed):
+		return "airlock confirm sends its next rung"
+	case o.Wish == wallet.WishBump && o.Awaited(false) != nil:
+		return fmt.Sprintf("sign batch %s, then airlock broadcast the signed file", o.Awaited(false).Batch)
+	case o.Wish == wallet.WishBump:
+		return "airlock build-withdrawals builds it again with higher fees"
 	case o.State == wallet.OutgoingOffered:
 		return fmt.Sprintf("airlock confirm offers it again; airlock resolve %s shows what each endpoint says", o.Intent.ID)
 	case met == nil || *met:

@@ -162,7 +162,7 @@ func (s *settler) unseen(sender common.Address, count uint64, add func(wallet.Sl
 		} else if !found {
 			return []Doubt{{
 				Kind: DoubtUnseen, Slot: slot,
-				Advice: fmt.Sprintf("the chain counts %d transactions of this sender: run airlock scan to its head", count),
+				Advice: fmt.Sprintf("its sender's next nonce is %d on chain, and scan has not found what used it: run airlock scan to its head", count),
 			}}, nil
 		}
 		if err := add(slot); err != nil {

@@ -114,7 +114,7 @@ func observeMined(tx store.Tx, o wallet.Outgoing, m wallet.Mined, now time.Time)
 	return eachWithdrawal(tx, &o, func(w wallet.Withdrawal) error {
 		w.Status, w.TxHash, w.Fee, w.Reason, w.UpdatedAt = wallet.WithdrawalMined, m.TxHash, share(m.Cost(), max(1, len(o.Payments))), "", now
 		if Judge(&m, &o) == Canceled {
-			w.Reason = explain(Canceled, &m, &o) + ", until it is final"
+			w.Reason = explain(Canceled, &m, &o) + ", which is not final yet"
 		} else if err := emitOut(tx, w, now); err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func observeForeign(tx store.Tx, o wallet.Outgoing, m wallet.Mined, now time.Tim
 		if w.Status == wallet.WithdrawalMined {
 			w.Status, w.Fee = statusBefore(&o), wallet.Amount{}
 		}
-		w.Reason, w.UpdatedAt = o.Answer+", until it is final", now
+		w.Reason, w.UpdatedAt = o.Answer+"; that is not final yet", now
 		return store.PutWithdrawal(tx, w)
 	})
 }

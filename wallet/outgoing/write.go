@@ -37,7 +37,7 @@ func CheckNonce(sender common.Address, chain, next uint64) error {
 		return nil
 	}
 	return wallet.WithHint(
-		wallet.As(wallet.ErrRefused, "sender %s has sent %d transactions, and this home explains %d of them", sender, chain, next),
+		wallet.As(wallet.ErrRefused, "the next nonce of sender %s is %d on chain, and this home explains only those below %d", sender, chain, next),
 		"airlock scan finds what was mined; airlock resolve then shows what airlock did not make, and attributes it")
 }
 
@@ -287,7 +287,7 @@ func Discard(tx store.Tx, id string, now time.Time) (d Discarded, err error) {
 		}
 	}
 	if d.Discarded == 0 {
-		return d, fmt.Errorf("%w: batch %s: all %d transactions are out, so there is nothing to discard", wallet.ErrConflict, id, d.Kept)
+		return d, fmt.Errorf("%w: batch %s: all of its transactions are out, so there is nothing to discard", wallet.ErrConflict, id)
 	}
 	rec.Status = wallet.BatchDiscarded
 	d.Batch = rec

@@ -215,7 +215,7 @@ func noSender(tx store.Tx, role wallet.Role, have, want int) error {
 		_, err := outgoing.Vault(tx, role) // which says what is missing
 		return cmp.Or(err, wallet.WithHint(wallet.As(wallet.ErrNotFound, "this home has no %s address", role), "airlock watch import makes it"))
 	}
-	return wallet.WithHint(wallet.As(wallet.ErrNotFound, "this home has %d payout addresses, and %d are to pay", have, want),
+	return wallet.WithHint(wallet.As(wallet.ErrNotFound, "%d payout addresses are to pay, and this home has %d", want, have),
 		"airlock address new --role payout --count %d makes the others; fund them and run airlock scan", want-have)
 }
 

@@ -97,6 +97,9 @@ func (s *Service) Accept(ctx context.Context, node Witness, sender common.Addres
 	}); err != nil {
 		return a, err
 	}
+	if d.Doubt == nil && d.Mined != nil && d.Mined.Settled {
+		return a, wallet.WithHint(wallet.As(wallet.ErrRefused, "nonce %d of %s is in the books already: nothing is in doubt there", nonce, sender), "airlock resolve lists what is in doubt")
+	}
 	heard := d.Doubt != nil && d.Doubt.Acceptable
 	if heard {
 		hashes := d.Hashes()

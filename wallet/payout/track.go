@@ -16,8 +16,9 @@ import (
 // Tracked is a withdrawal and where it stands on its way.
 type Tracked struct {
 	outgoing.Withdrawal
-	State  *wallet.OutgoingState `json:"state"` // null until a batch holds it
-	Rung   int                   `json:"rung"`  // highest that a node was given, from 1; 0 if none was
+	State  *wallet.OutgoingState `json:"state"`  // null until a batch holds it
+	Cancel bool                  `json:"cancel"` // its cancel is offered instead; rungs and fee are those of it
+	Rung   int                   `json:"rung"`   // highest that a node was given, from 1; 0 if none was
 	Rungs  int                   `json:"rungs"`
 	MaxFee *wallet.Amount        `json:"max_fee_per_gas"` // wei, of that rung or else of the first
 	Age    *int64                `json:"age_seconds"`     // since its nonce was bound
@@ -64,10 +65,11 @@ func (s *Service) Track(ctx context.Context, id string, node Observer) (t Tracke
 	}
 	t.stand(d.Outgoing, d.Before.Ahead, s.now())
 	var met *bool
+	var gone bool
 	var tempo outgoing.Tempo
 	if node != nil && !w.Status.Settled() {
 		met, tempo = observe(ctx, node, cursor, d.Outgoing)
-		t.Reason = reasonOf(ctx, node, t.Reason, d, met)
+		t.Reason, gone = reasonOf(ctx, node, t.Reason, d, met)
 		if ctx.Err() != nil {
 			return t, ctx.Err()
 		}
@@ -79,13 +81,16 @@ func (s *Service) Track(ctx context.Context, id string, node Observer) (t Tracke
 		t.BlockETA, t.ETA = inSeconds(block), inSeconds(final)
 	}
 	t.Next = outgoing.NextStep(&w, d, met)
+	if gone {
+		t.Next = "airlock confirm offers it again"
+	}
 	return t, nil
 }
 
 // stand fills in where a slot's transaction stands.
 func (t *Tracked) stand(o *wallet.Outgoing, ahead int, now time.Time) {
 	a := o.Current()
-	t.State, t.Rung, t.Rungs, t.Ahead = &o.State, a.Offered, len(a.Rungs), &ahead
+	t.State, t.Cancel, t.Rung, t.Rungs, t.Ahead = &o.State, a.Cancel, a.Offered, len(a.Rungs), &ahead
 	if a.Rung() < len(a.Rungs) {
 		t.MaxFee = &a.Rungs[a.Rung()].MaxFeePerGas
 	}
@@ -119,29 +124,37 @@ func timeOf(h *types.Header) time.Time {
 }
 
 // reasonOf is why a transaction is not further, by what the store knows and what
-// endpoints say now.
-func reasonOf(ctx context.Context, node Witness, known string, d *outgoing.Dossier, met *bool) string {
+// endpoints say now; gone is true of what was sent and none of them has.
+func reasonOf(ctx context.Context, node Witness, known string, d *outgoing.Dossier, met *bool) (reason string, gone bool) {
 	if known != "" || d.Mined != nil {
-		return known
+		return known, false
 	}
 	hashes := d.Hashes()
 	v := judge(d, hashes, node.Evidence(ctx, d.Slot.Sender, hashes))
 	why := d.Why()
 	switch {
 	case len(v.clashes) > 0:
-		return v.clashes[0]
+		return v.clashes[0], false
 	case len(v.used) > 0 || len(v.mined) > 0:
-		return "its nonce is used on chain: airlock scan finds by what"
+		return "its nonce is used on chain: airlock scan finds by what", false
 	case why != "" && d.Outgoing.State != wallet.OutgoingOffered:
-		return why
+		return why, false
 	case d.Outgoing.Current().Offered > 0 && v.heard > 0 && len(v.pooled) == 0:
-		return fmt.Sprintf("none of %d endpoints has it: airlock confirm offers it again", v.heard)
+		return nowhere(v.heard), true
 	case d.Before.Ahead > 0 && d.Before.Unheard > 0:
-		return "what is before it is at no node yet"
+		return "what is before it is at no node yet", false
 	case met != nil && !*met:
-		return "its fee is below what the next block may ask"
+		return "its fee is below what the next block may ask", false
 	}
-	return why
+	return why, false
+}
+
+// nowhere is why a transaction waits that was sent, and that none of these endpoints has.
+func nowhere(endpoints int) string {
+	if endpoints == 1 {
+		return "the endpoint does not have it any more"
+	}
+	return fmt.Sprintf("none of %d endpoints has it", endpoints)
 }
 
 func inSeconds(d *time.Duration) *int64 {

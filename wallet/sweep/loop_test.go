@@ -493,7 +493,7 @@ func TestSkipped(t *testing.T) {
 		}, "its history was not read yet"},
 		{"a transaction that nobody explains", func(h *home) {
 			h.steal(h.deposit(0), wallet.Path{Role: wallet.DepositRole}, ether(1))
-		}, "has sent 1 transactions, and this home explains 0"},
+		}, "is 1 on chain, and this home explains only those below 0"},
 		{"a transaction that waits for a person", func(h *home) {
 			h.update(func(tx store.Tx) error {
 				return store.MarkUnexplained(tx, wallet.Slot{ChainID: h.id, Sender: h.deposit(0)})

@@ -163,33 +163,6 @@ type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
-func TestTable(t *testing.T) {
-	for _, c := range []struct {
-		name     string
-		terminal bool
-		want     string
-	}{
-		{"terminal", true, "NAME   N\nalice  1\n-      \\u202e22\n"},
-		{"pipe", false, "alice\t1\n\t\\u202e22\n"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			env, out, _ := Test("")
-			env.OutTerminal = c.terminal
-			if err := env.Print(nil, func(w io.Writer) {
-				table := env.Table(w, "NAME", "N")
-				table.Row("alice", 1)
-				table.Row("", "\u202e22")
-				table.Close()
-			}); err != nil {
-				t.Fatal(err)
-			}
-			if out.String() != c.want {
-				t.Errorf("printed %q, want %q", out, c.want)
-			}
-		})
-	}
-}
-
 func TestClean(t *testing.T) {
 	for have, want := range map[string]string{
 		"Tether USD₮ é 漢": "Tether USD₮ é 漢",

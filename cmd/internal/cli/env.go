@@ -32,6 +32,7 @@ type Env struct {
 	Out, Err io.Writer
 	// OutTerminal and ErrTerminal say that people watch the stream.
 	OutTerminal, ErrTerminal bool
+	OutColumns               int // width of the terminal of Out; 0 if it is not known
 	// OpenTerminal opens the controlling terminal; it fails where there is
 	// none, as in a cron job.
 	OpenTerminal func() (Terminal, error)
@@ -48,10 +49,12 @@ type Env struct {
 
 // System is the environment of this process.
 func System() *Env {
+	columns, _, _ := term.GetSize(int(os.Stdout.Fd())) // 0 where Out is no terminal
 	return &Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		OutTerminal:  term.IsTerminal(int(os.Stdout.Fd())),
 		ErrTerminal:  term.IsTerminal(int(os.Stderr.Fd())),
+		OutColumns:   columns,
 		OpenTerminal: openTerminal,
 		Now:          time.Now,
 		Harden:       harden.Process,

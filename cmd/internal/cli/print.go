@@ -6,7 +6,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -84,52 +83,6 @@ func (e *escaper) Write(p []byte) (int, error) {
 		}
 		text, seen = text[size:], 0
 	}
-}
-
-// Table is rows of columns: aligned under a heading on a terminal, and in a
-// pipe, for cut and awk, without heading and with one tab between columns.
-type Table struct {
-	w    io.Writer
-	tabs *tabwriter.Writer
-}
-
-// Table begins a table on w, which is the writer that Print hands out. Close
-// ends it.
-func (e *Env) Table(w io.Writer, columns ...string) *Table {
-	t := &Table{w: w}
-	if e.OutTerminal {
-		t.tabs = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		t.w = t.tabs
-		t.Row(anys(columns)...)
-	}
-	return t
-}
-
-// Row adds a row. Cells are written as fmt does, and cleaned.
-func (t *Table) Row(cells ...any) {
-	text := make([]string, len(cells))
-	for i, c := range cells {
-		text[i] = Clean(fmt.Sprint(c))
-		if text[i] == "" && t.tabs != nil {
-			text[i] = "-"
-		}
-	}
-	fmt.Fprintln(t.w, strings.Join(text, "\t"))
-}
-
-// Close writes what is held back for alignment.
-func (t *Table) Close() {
-	if t.tabs != nil {
-		_ = t.tabs.Flush() // the writer below keeps its error for Print
-	}
-}
-
-func anys(list []string) []any {
-	all := make([]any, len(list))
-	for i, s := range list {
-		all[i] = s
-	}
-	return all
 }
 
 // Clean makes text from a chain, a file or a person safe to print: whatever

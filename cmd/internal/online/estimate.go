@@ -96,7 +96,7 @@ func (r estimateRow) write(s *Station, w io.Writer) {
 		fmt.Fprintf(w, "now     %s %s, if all were mined at once\n", r.ExpectedFee.Decimal(r.Decimals), cli.Clean(r.Symbol))
 		fmt.Fprintf(w, "gas     at most %d\n", r.Gas)
 	}
-	if len(r.Rungs) > 0 {
+	if r.Items > 0 && len(r.Rungs) > 0 {
 		fmt.Fprintln(w)
 		t := s.Table(w, "RUNG", "MAX FEE", "TIP", "ALL AT MOST")
 		for i, f := range r.Rungs {

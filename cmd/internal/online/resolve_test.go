@@ -297,7 +297,7 @@ func droppedPool(h *doubtHome) {
 	if got := where(r); !slices.Equal(got, []string{"nowhere", "nowhere"}) {
 		h.Errorf("the endpoints say %q", got)
 	}
-	if v := h.shown("w-2"); !strings.Contains(v["reason"].(string), "none of 2 endpoints has it") {
+	if v := h.shown("w-2"); !strings.Contains(v["reason"].(string), "none of 2 endpoints has it") || v["next"] != "airlock confirm offers it again" {
 		h.Errorf("shown: %v", v)
 	}
 	// One that lies that it is mined takes all choices away.
@@ -390,6 +390,9 @@ func foreignPayment(h *doubtHome) {
 	// One that is gone proves nothing.
 	h.only(h.cases(cli.ExitDone), "foreign", accept)
 	h.do("resolve", "--accept", at)
+	if exit, _, notes := h.try("resolve", "--accept", at); exit != cli.ExitRefused || !strings.Contains(notes, "nothing is in doubt there") {
+		h.Errorf("accepted twice: exit %d, %s", exit, notes)
+	}
 	h.two.Down(0)
 	h.is("w-5", "confirmed")
 	h.is("w-4", "approved")

@@ -91,9 +91,9 @@ func writeStatus(s *Station, w io.Writer, st reconcile.Status) {
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(w, "%-12s %s\n", what, cli.Clean(fmt.Sprintf(format, args...)))
 	}
-	line("chain", "%d %s", st.ChainID, st.Name)
+	line("chain", "%s", strings.TrimSpace(fmt.Sprintf("%d %s", st.ChainID, st.Name)))
 	if st.Chain.Reachable {
-		line("head", "block %d of %s, base fee %s wei, tip %s wei", st.Chain.Head, st.Chain.HeadTime.Format(time.RFC3339), st.Chain.BaseFee, st.Chain.Tip)
+		line("head", "block %d of %s, base fee %s gwei, tip %s gwei", st.Chain.Head, st.Chain.HeadTime.Format(time.RFC3339), st.Chain.BaseFee.Decimal(9), st.Chain.Tip.Decimal(9))
 	} else {
 		line("head", "not known: %s", st.Chain.Error)
 	}

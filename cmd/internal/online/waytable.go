@@ -1,6 +1,7 @@
 package online
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -43,9 +44,9 @@ func wayRows(rows []payout.Row) []wayRow {
 
 const (
 	wayShown = 50  // transactions that the table of confirm shows
-	wayWidth = 100 // characters in its lines on a terminal
+	wayWidth = 100 // characters in its lines on a terminal that does not say how many it has
 	wayID    = 16  // characters of an id there
-	wayWhy   = 20  // characters of a reason there, at least
+	wayWhy   = 20  // characters of a reason that stands in the line; others stand below
 )
 
 // wayTable shows what is on its way. On a terminal long ids and reasons are cut:
@@ -60,7 +61,7 @@ func wayTable(s *Station, out io.Writer, rows []payout.Row) {
 		cells = append(cells, wayCells(r, s.Now(), s.OutTerminal))
 	}
 	if s.OutTerminal {
-		fitReason(heading, cells)
+		fitReason(heading, cells, cmp.Or(s.OutColumns, wayWidth))
 	}
 	t := s.Table(out, heading...)
 	for _, row := range cells {
@@ -95,10 +96,11 @@ func wayCells(r payout.Row, now time.Time, short bool) []string {
 	return []string{id, age(now.Sub(r.Since)), from, fmt.Sprint(r.Nonce), rung, r.Fee.MaxFeePerGas.Decimal(9), state, cli.Clean(r.Reason)}
 }
 
-// fitReason cuts reasons so that lines fit a terminal.
-func fitReason(heading []string, cells [][]string) {
+// fitReason cuts reasons so that lines fit a terminal. Where little is left for
+// them the table puts them below, in lines of their own.
+func fitReason(heading []string, cells [][]string, width int) {
 	last := len(heading) - 1
-	left := wayWidth
+	left := width
 	for column := range last {
 		widest := utf8.RuneCountInString(heading[column])
 		for _, row := range cells {
@@ -106,8 +108,11 @@ func fitReason(heading []string, cells [][]string) {
 		}
 		left -= widest + 2
 	}
+	if left < wayWhy {
+		left = width - len("    reason ")
+	}
 	for _, row := range cells {
-		row[last] = cut(row[last], max(left, wayWhy))
+		row[last] = cut(row[last], left)
 	}
 }
 

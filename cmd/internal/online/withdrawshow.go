@@ -115,6 +115,12 @@ func standing(w *payout.Tracked) string {
 		return ""
 	}
 	parts := []string{string(*w.State)}
+	switch {
+	case w.Cancel && w.Rung == 0:
+		parts[0] = "its cancel is not sent yet"
+	case w.Cancel:
+		parts[0] = "cancel " + parts[0]
+	}
 	if w.MaxFee != nil {
 		parts = append(parts, fmt.Sprintf("rung %d of %d at %s gwei", w.Rung, w.Rungs, w.MaxFee.Decimal(9)))
 	}

@@ -291,7 +291,7 @@ func Item(r *signer.Report, i int) (f Facts) {
 	f.addf("gas limit", "%d", row.Gas)
 	f.addf("fee", "at worst %s", r.Coin.Format(row.WorstFee))
 	for n, rung := range row.Rungs {
-		f.addf(fmt.Sprintf("rung %d", n), "at most %s gwei per gas, of it %s for priority", gwei(rung.MaxFeePerGas), gwei(rung.MaxPriorityFeePerGas))
+		f.addf(fmt.Sprintf("rung %d", n+1), "at most %s gwei per gas, of it %s for priority", gwei(rung.MaxFeePerGas), gwei(rung.MaxPriorityFeePerGas))
 		if n < len(row.Hashes) {
 			f.add("", row.Hashes[n].Hex())
 		}

@@ -395,7 +395,7 @@ func (s *Station) printSigned(signed *batch.Signed, path string) error {
 		row.Signatures += len(rungs)
 	}
 	return s.Print(row, func(w io.Writer) {
-		fmt.Fprintf(w, "batch        %s\ndigest       %s\nsigned       %d transactions, %d signatures\nrecord head  %s\nfile         %s\n",
-			row.Batch, row.Digest, row.Signed, row.Signatures, row.RecordHead, cli.Clean(path))
+		fmt.Fprintf(w, "batch        %s\ndigest       %s\nsigned       %s, %s\nrecord head  %s\nfile         %s\n",
+			row.Batch, row.Digest, review.Count(row.Signed, "transaction", "transactions"), review.Count(row.Signatures, "signature", "signatures"), row.RecordHead, cli.Clean(path))
 	})
 }
