@@ -1,9 +1,12 @@
 package payout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
@@ -58,24 +61,28 @@ func (f Float) tooMuch(c *candidate) string {
 	return "above " + c.asset.Format(most) + ", the most that the float was to pay" + WaitsForCold
 }
 
-// Unsigned lists the batches of the float that nobody signed yet, oldest first,
-// with their files.
+// Unsigned lists the batches of the float that nobody signed yet, oldest first, with
+// their files: of payments, of higher fees and of cancels.
 func (s *Service) Unsigned(ctx context.Context) (list []wallet.BatchRecord, err error) {
 	err = s.DB.View(ctx, func(tx store.Tx) error {
 		list = nil
 		seen := map[string]bool{}
 		if err := store.EachAddress(tx, wallet.FloatRole, 0, func(a wallet.Address) error {
 			return store.OpenOutgoingOf(tx, s.Chain, a.Address, func(o wallet.Outgoing) error {
-				id := o.Last().Batch
-				if o.State != wallet.OutgoingBound || o.Last().Discarded || seen[id] {
-					return nil
+				for _, awaited := range []*wallet.Attempt{o.Awaited(false), o.Awaited(true)} {
+					if awaited == nil || o.State == wallet.OutgoingMined || seen[awaited.Batch] {
+						continue
+					}
+					seen[awaited.Batch] = true
+					rec, _, err := store.Batch(tx, awaited.Batch)
+					if err != nil {
+						return err
+					}
+					if rec.Status == wallet.BatchBuilt {
+						list = append(list, rec)
+					}
 				}
-				seen[id] = true
-				rec, _, err := store.Batch(tx, id)
-				if err == nil && rec.Status == wallet.BatchBuilt {
-					list = append(list, rec)
-				}
-				return err
+				return nil
 			})
 		}); err != nil {
 			return err
@@ -115,7 +122,7 @@ func (s *Service) plan(ctx context.Context, node Node, d *draft, o BuildOptions)
 		attempt := *d
 		attempt.fresh, attempt.leftOut = slices.Clone(d.fresh), nil
 		p, err := s.ask(ctx, node, &attempt, o)
-		if err != nil || len(p.items) == 0 {
+		if err != nil || len(p.items)+len(p.empties) == 0 {
 			return p, err
 		}
 		again, err := s.refit(ctx, d, p, o)
@@ -165,19 +172,44 @@ func (s *Service) sift(ctx context.Context, d *draft, o BuildOptions) error {
 // anything was. What is built again and does not fit ends the plan: nothing after
 // its nonce could be mined before it.
 func (s *Service) refit(ctx context.Context, d *draft, p *planner, o BuildOptions) (changed bool, err error) {
-	why, err := s.fit(ctx, p.items, o)
+	list := inOrder(slices.Concat(p.items, p.empties))
+	words, err := s.fit(ctx, list, o)
 	if err != nil {
 		return false, err
 	}
+	type place struct {
+		from  common.Address
+		nonce uint64
+	}
+	why := map[place]string{}
+	for i := range list {
+		why[place{list[i].From, list[i].Nonce}] = words[i]
+	}
+	fits := func(it *batch.Item) string { return why[place{it.From, it.Nonce}] }
+	p.empties = slices.DeleteFunc(p.empties, func(it batch.Item) bool {
+		if fits(&it) != "" {
+			p.leftOut = append(p.leftOut, LeftOut{cmp.Or(it.Replaces.ID, it.Intent.ID), fits(&it)})
+		}
+		return fits(&it) != ""
+	})
 	out := map[string]string{}
 	for i := range p.items {
-		if why[i] == "" {
+		reason := fits(&p.items[i])
+		if reason == "" {
 			continue
 		}
 		id := p.items[i].Intent.ID
-		out[id] = why[i]
+		out[id] = reason
+		if n := slices.IndexFunc(d.again, func(c candidate) bool { return c.w.ID == id && c.rebuild.Serving() != nil }); n >= 0 {
+			// Higher fees alone: what has its nonce goes on without them.
+			o := d.again[n].rebuild
+			d.owed.spend(o.Slot.Sender, o.Intent.Asset, o.Intent.Amount)
+			d.owed.spend(o.Slot.Sender, d.coin.ID, o.WorstFee())
+			d.leftOut, d.again = append(d.leftOut, LeftOut{id, reason}), slices.Delete(d.again, n, n+1)
+			return true, nil
+		}
 		if i < p.rebuilt {
-			p.leftOut = append(p.leftOut, LeftOut{id, why[i]})
+			p.leftOut = append(p.leftOut, LeftOut{id, reason})
 			p.items = p.items[:i]
 			return false, nil
 		}
