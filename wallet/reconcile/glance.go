@@ -22,7 +22,7 @@ type glance struct {
 	payments  uint64                           // how many those are
 	tokenPays uint64                           // and of them, in tokens
 	assets    map[wallet.AssetID]wallet.Asset  // of needs, and the coin
-	holders   map[wallet.Role]wallet.Address   // that pay
+	holders   map[wallet.Role][]wallet.Address // that pay, by index
 	balances  map[store.Place]wallet.Amount    // of the holders: by the ledger, then by the chain
 	gaps      []outgoing.Gap
 	refused   int
@@ -197,19 +197,22 @@ func (g *glance) readHolders(tx store.Tx) error {
 		g.assets[id] = asset
 	}
 	for _, role := range []wallet.Role{wallet.PayoutRole, wallet.GasRole, wallet.FloatRole} {
-		a, ok, err := store.AddressAt(tx, role, 0)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		g.holders[role] = a
-		for id := range g.assets {
-			at := store.Place{Address: a.Address, Asset: id}
-			if g.balances[at], err = store.LocationBalance(tx, a.Address, id); err != nil {
-				return err
+		if err := store.EachAddress(tx, role, 0, func(a wallet.Address) error {
+			g.holders[role] = append(g.holders[role], a)
+			for id := range g.assets {
+				at := store.Place{Address: a.Address, Asset: id}
+				have, err := store.LocationBalance(tx, a.Address, id)
+				if err != nil {
+					return err
+				}
+				g.balances[at] = have
 			}
+			if role != wallet.PayoutRole { // of which alone several pay
+				return store.Stop
+			}
+			return nil
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -256,8 +259,10 @@ func (g *glance) readChain(ctx context.Context, chain StatusChain) error {
 		now.Behind = int64(head.Time) - int64(last.Time)
 	}
 	var accounts []common.Address
-	for _, a := range g.holders {
-		accounts = append(accounts, a.Address)
+	for _, list := range g.holders {
+		for _, a := range list {
+			accounts = append(accounts, a.Address)
+		}
 	}
 	balances := map[store.Place]wallet.Amount{}
 	for id := range g.assets {

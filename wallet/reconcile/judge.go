@@ -106,12 +106,15 @@ func (g *glance) judgeFunds(marks Marks) {
 	}
 	fees := price.Mul((g.payments-g.tokenPays)*coinGas + g.tokenPays*tokenGas)
 	for _, role := range []wallet.Role{wallet.PayoutRole, wallet.GasRole, wallet.FloatRole} {
-		a, ok := g.holders[role]
-		if !ok {
+		list := g.holders[role]
+		if len(list) == 0 {
 			continue
 		}
 		for id, asset := range g.assets {
-			f := Fund{Role: role, Address: a.Address, Asset: id, Symbol: asset.Symbol, Decimals: asset.Decimals, Balance: g.balances[store.Place{Address: a.Address, Asset: id}]}
+			f := Fund{Role: role, Address: list[0].Address, Addresses: len(list), Asset: id, Symbol: asset.Symbol, Decimals: asset.Decimals}
+			for _, a := range list {
+				f.Balance = f.Balance.Add(g.balances[store.Place{Address: a.Address, Asset: id}])
+			}
 			switch {
 			case role == wallet.GasRole && id != coin:
 				continue
@@ -142,8 +145,12 @@ func (g *glance) judgeFunds(marks Marks) {
 		if f.Role == wallet.GasRole {
 			code, what = WarnLowGas, "what sweeps of tokens need"
 		}
+		who := fmt.Sprintf("%s address %s has", f.Role, f.Address)
+		if f.Addresses > 1 {
+			who = fmt.Sprintf("%d %s addresses have together", f.Addresses, f.Role)
+		}
 		g.warn(code, "send "+asset.Format(f.Needed.Sub(f.Balance))+" or more to "+f.Address.Hex(),
-			"%s address %s has %s, below %s: %s", f.Role, f.Address, asset.Format(f.Balance), asset.Format(f.Needed), what)
+			"%s %s, below %s: %s", who, asset.Format(f.Balance), asset.Format(f.Needed), what)
 	}
 }
 

@@ -519,6 +519,35 @@ func TestStatusCounts(t *testing.T) {
 	}
 }
 
+// All payout addresses pay, so what they have counts together.
+func TestStatusCountsEveryPayer(t *testing.T) {
+	d := newDesk(t)
+	second := d.at(wallet.Path{Role: wallet.PayoutRole, Index: 1})
+	d.update(func(tx store.Tx) error {
+		d.ok(store.PutWithdrawal(tx, wallet.Withdrawal{Status: wallet.WithdrawalApproved, WithdrawalRequest: wallet.WithdrawalRequest{
+			ID: "1", Asset: d.token, Amount: wallet.NewAmount(5),
+		}}))
+		return store.AddAddress(tx, wallet.Address{Address: second, Path: wallet.Path{Role: wallet.PayoutRole, Index: 1}, Role: wallet.PayoutRole})
+	})
+	d.fund(d.at(wallet.Path{Role: wallet.PayoutRole}), 300)
+	d.fund(second, 600)
+	d.settle()
+	mark := wallet.Amount{}
+	s := status(d, reconcile.Marks{Gas: &mark, Payout: &mark})
+	f := s.Funds[0]
+	if f.Addresses != 2 || f.Address != d.at(wallet.Path{Role: wallet.PayoutRole}) || f.Balance.String() != "900" {
+		t.Errorf("payout %+v, want 900 on two addresses", f)
+	}
+	if got := codes(s); got != "unopened-addresses low-payout low-payout" || !strings.Contains(s.Warnings[1].Text, "2 payout addresses have together") {
+		t.Errorf("warnings %+v", s.Warnings)
+	}
+	for _, g := range s.Funds {
+		if g.Role == wallet.GasRole && g.Addresses != 1 {
+			t.Errorf("gas %+v", g)
+		}
+	}
+}
+
 // While no node answers, what the home itself knows is told.
 func TestStatusUnreachable(t *testing.T) {
 	d := newDesk(t)

@@ -105,16 +105,17 @@ type OpenBatch struct {
 	Expired   bool               `json:"expired"` // and not signed
 }
 
-// Fund is what lies on an address that pays, and what should.
+// Fund is what lies on the addresses of a role that pay, together, and what should.
 type Fund struct {
-	Role     wallet.Role    `json:"role"`
-	Address  common.Address `json:"address"`
-	Asset    wallet.AssetID `json:"asset"`
-	Symbol   string         `json:"symbol"`
-	Decimals uint8          `json:"decimals"`
-	Balance  wallet.Amount  `json:"balance"` // at the head, or by the ledger while the chain is unreachable
-	Needed   wallet.Amount  `json:"needed"`
-	Low      bool           `json:"low"`
+	Role      wallet.Role    `json:"role"`
+	Address   common.Address `json:"address"`   // the first of them
+	Addresses int            `json:"addresses"` // how many there are
+	Asset     wallet.AssetID `json:"asset"`
+	Symbol    string         `json:"symbol"`
+	Decimals  uint8          `json:"decimals"`
+	Balance   wallet.Amount  `json:"balance"` // at the head, or by the ledger while the chain is unreachable
+	Needed    wallet.Amount  `json:"needed"`
+	Low       bool           `json:"low"`
 }
 
 // Warning is something that an operator should look at.
@@ -167,7 +168,7 @@ func ReadStatus(ctx context.Context, db store.DB, chainID uint64, chain StatusCh
 			Alarms: []wallet.Alarm{}, Batches: []OpenBatch{}, Funds: []Fund{}, Warnings: []Warning{},
 		},
 		needs: map[wallet.AssetID]wallet.Amount{}, assets: map[wallet.AssetID]wallet.Asset{},
-		balances: map[store.Place]wallet.Amount{}, holders: map[wallet.Role]wallet.Address{},
+		balances: map[store.Place]wallet.Amount{}, holders: map[wallet.Role][]wallet.Address{},
 	}
 	if err := db.View(ctx, g.readStore); err != nil {
 		return g.Status, err

@@ -27,8 +27,8 @@ operator should look at. It takes no longer on a home with a million addresses:
 counts stop at %d.
 
 The gas and payout addresses are low when they hold less than some 20
-transactions may cost at the fees of now, the payout address beyond what open
-withdrawals need; --low-gas and --low-payout set other marks.
+transactions may cost at the fees of now, the payout addresses together beyond what
+open withdrawals need; --low-gas and --low-payout set other marks.
 
 Warnings do not change the exit code. While no endpoint answers, what the home
 itself knows is shown, and the exit code is 5.`, reconcile.CountLimit),
@@ -38,7 +38,7 @@ itself knows is shown, and the exit code is 5.`, reconcile.CountLimit),
 		RunE: func(c *cobra.Command, _ []string) error { return runStatus(c.Context(), s, lowGas, lowPayout) },
 	}
 	c.Flags().StringVar(&lowGas, "low-gas", "", "warn when the gas address has less `coin` than this")
-	c.Flags().StringVar(&lowPayout, "low-payout", "", "warn when the payout address has less `coin` than this beyond what withdrawals need")
+	c.Flags().StringVar(&lowPayout, "low-payout", "", "warn when the payout addresses have less `coin` than this beyond what withdrawals need")
 	return c
 }
 
@@ -115,7 +115,11 @@ func writeStatus(s *Station, w io.Writer, st reconcile.Status) {
 	}
 	t := s.Table(w, "ROLE", "ADDRESS", "BALANCE", "NEEDED", "ASSET")
 	for _, f := range st.Funds {
-		t.Row(f.Role, f.Address, f.Balance.Decimal(f.Decimals), f.Needed.Decimal(f.Decimals), f.Symbol)
+		who := f.Address.Hex()
+		if f.Addresses > 1 {
+			who += fmt.Sprintf(" and %d more", f.Addresses-1)
+		}
+		t.Row(f.Role, who, f.Balance.Decimal(f.Decimals), f.Needed.Decimal(f.Decimals), f.Symbol)
 	}
 	t.Close()
 	for _, warning := range st.Warnings {
