@@ -41,6 +41,9 @@ func Cancel(tx store.Tx, w *wallet.Withdrawal, now time.Time) (Action, error) {
 	case w.Status.Settled():
 		return "", fmt.Errorf("%w: withdrawal %s is %s", wallet.ErrConflict, w.ID, w.Status)
 	case w.Slot == nil:
+		if err := CheckUnclaimed(tx, w); err != nil {
+			return "", err
+		}
 		return ActionCanceled, canceled(tx, w, "canceled before it was built", now)
 	}
 	o, ok, err := store.OutgoingAt(tx, *w.Slot)

@@ -2,6 +2,7 @@ package payout
 
 import (
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
+	"github.com/airlock-wallet/airlock/wallet/store"
 )
 
 // A store from before a batch that paid many finds their transaction, before or
@@ -107,6 +109,12 @@ func TestPaidAtTheNonceOfAnother(t *testing.T) {
 		if built, err := w.s.Build(w.ctx, w.client, BuildOptions{}); !errors.Is(err, ErrNothing) {
 			t.Fatalf("it is built: %v %v", built.Batch, err)
 		}
+		if _, err := w.s.Cancel(w.ctx, []string{"next"}); !errors.Is(err, wallet.ErrConflict) {
+			t.Fatalf("its funds are given back: %v", err)
+		}
+		if _, err := w.s.Reject(w.ctx, []string{"next"}, "no"); !errors.Is(err, wallet.ErrConflict) {
+			t.Fatalf("its funds are given back: %v", err)
+		}
 		if why := w.show("next").Reason; !strings.Contains(why, "airlock resolve") {
 			t.Errorf("its reason is %q", why)
 		}
@@ -119,6 +127,29 @@ func TestPaidAtTheNonceOfAnother(t *testing.T) {
 		t.Errorf("built %+v", built.Items)
 	}
 	w.balanced()
+}
+
+// What one address paid that nobody here made is not built from another one.
+func TestPaidByAnotherSender(t *testing.T) {
+	w := newNetwork(t).newWorld(t, t.TempDir())
+	w.update(func(tx store.Tx) error {
+		return store.AddAddress(tx, wallet.Address{Address: addressOf(wallet.PayoutRole, 1), Path: wallet.Path{Role: wallet.PayoutRole, Index: 1}, Role: wallet.PayoutRole})
+	})
+	_, err := w.Fund(w.ctx, addressOf(wallet.PayoutRole, 1), new(big.Int).Mul(big.NewInt(10), ether.Big()))
+	w.must(err)
+	w.must(w.sim.Client().SendTransaction(w.ctx, w.foreign(0, someone("w"), ether.Big(), nil)))
+	w.finish() // and booked as nobody's
+	w.request("w", "alice", coinID, ether, someone("w"))
+	w.approve("w")
+	if built, err := w.s.Build(w.ctx, w.client, BuildOptions{Senders: 2}); !errors.Is(err, ErrNothing) {
+		t.Fatalf("it is built: %+v %v", built.Batch, err)
+	}
+	a, err := w.s.Accept(w.ctx, w.client, payoutAddress, 0, "")
+	if err != nil || a.Withdrawal != "w" {
+		t.Fatalf("%+v %v", a, err)
+	}
+	w.status("w", wallet.WithdrawalConfirmed)
+	w.booksAgree()
 }
 
 // foreignSent is mined in a block of its own.

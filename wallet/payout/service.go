@@ -222,6 +222,9 @@ func (s *Service) Reject(ctx context.Context, ids []string, reason string) ([]ou
 		case w.Status != wallet.WithdrawalRequested && w.Status != wallet.WithdrawalApproved:
 			return false, fmt.Errorf("%w: withdrawal %s is %s", wallet.ErrConflict, w.ID, w.Status)
 		}
+		if err := outgoing.CheckUnclaimed(tx, w); err != nil {
+			return false, err
+		}
 		w.Status, w.Reason, w.UpdatedAt = wallet.WithdrawalRejected, reason, s.now()
 		if err := outgoing.Release(tx, *w, s.now()); err != nil {
 			return false, err
