@@ -35,7 +35,7 @@ release:
 test: build
 	go vet ./...
 	go test -count=1 -timeout $(TEST_TIMEOUT) ./...
-	$(MAKE) schedules
+	$(MAKE) schedules outgoing-schedules
 	$(MAKE) crash POINT=states
 
 # In its folder and without a package, go test shows what the test prints.
@@ -43,6 +43,12 @@ test: build
 .PHONY: schedules
 schedules:
 	cd scanner && AIRLOCK_SCHEDULES=$(SCHEDULES) AIRLOCK_SEED=$(SEED) go test -timeout $(TEST_TIMEOUT) -run '^TestSchedules$$'
+
+## outgoing-schedules: random schedules of payouts over a hostile network (SCHEDULES, SEED)
+.PHONY: outgoing-schedules
+outgoing-schedules: SCHEDULES := 500
+outgoing-schedules:
+	cd wallet/payout && AIRLOCK_SCHEDULES=$(SCHEDULES) AIRLOCK_SEED=$(SEED) go test -timeout $(TEST_TIMEOUT) -run '^TestOutgoingSchedules$$'
 
 # states kills at every point too, and goes on once from what several of a command leave.
 ## crash: kill every command wherever it writes or asks (POINT=broadcast/write-7-after, states)

@@ -45,7 +45,7 @@ func (s *schedule) bad() (string, []*faulty.Proxy) {
 
 // faultyPass has nodes lie, fail or lag during a pass, which may fail.
 func (s *schedule) faultyPass() {
-	s.done.add("faults")
+	s.done.Add("faults")
 	who, bad := s.bad()
 	name, rule, gate := s.fault()
 	for _, p := range bad {
@@ -65,7 +65,7 @@ func (s *schedule) faultyPass() {
 // lyingPass has nodes lie about calls, or not prove balances, in a pass or while
 // all is read again.
 func (s *schedule) lyingPass() {
-	s.done.add("lies")
+	s.done.Add("lies")
 	who, bad := s.bad()
 	name, rule := s.lie()
 	for _, p := range bad {

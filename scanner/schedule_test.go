@@ -7,13 +7,8 @@ import (
 	"maps"
 	"math/big"
 	"math/rand/v2"
-	"os"
-	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,62 +28,7 @@ import (
 //
 // A seed gives the same schedule and the same chain each time. Only what happens
 // at the same time, as answers to several requests do, may come in another order.
-func TestSchedules(t *testing.T) {
-	count, first := number(t, "AIRLOCK_SCHEDULES", 24), number(t, "AIRLOCK_SEED", 1)
-	var done tally
-	var next atomic.Uint64
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) { // t.Parallel would hold all chains until the end
-		wg.Go(func() {
-			for i := next.Add(1) - 1; i < count; i = next.Add(1) - 1 {
-				seed := first + i
-				t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { runSchedule(t, seed, &done) })
-			}
-		})
-	}
-	wg.Wait()
-	// To stdout: go test shows it where it is told no package, as in make test.
-	fmt.Printf("seeds %d to %d: %s\n", first, first+count-1, &done)
-}
-
-// number reads a setting of the environment.
-func number(t *testing.T, name string, otherwise uint64) uint64 {
-	t.Helper()
-	s := os.Getenv(name)
-	if s == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil || n == 0 {
-		t.Fatalf("%s=%s: want a positive number", name, s)
-	}
-	return n
-}
-
-// tally counts what schedules did.
-type tally struct {
-	mu    sync.Mutex
-	count map[string]int
-}
-
-func (t *tally) add(what string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.count == nil {
-		t.count = map[string]int{}
-	}
-	t.count[what]++
-}
-
-func (t *tally) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var list []string
-	for _, what := range slices.Sorted(maps.Keys(t.count)) {
-		list = append(list, fmt.Sprintf("%d %s", t.count[what], what))
-	}
-	return strings.Join(list, ", ")
-}
+func TestSchedules(t *testing.T) { chaintest.Schedules(t, 24, runSchedule) }
 
 // finalityDepth is deeper than any reorg of a schedule, and much deeper than
 // the confirmations that credit.
@@ -101,7 +41,7 @@ type schedule struct {
 	*home
 
 	r      *rand.Rand
-	done   *tally
+	done   *chaintest.Tally
 	backup int           // scanner.Options.BackupBlocks
 	second *faulty.Proxy // of a second endpoint, nil if there is none
 	split  common.Address
@@ -112,7 +52,7 @@ type schedule struct {
 	top    uint64 // the highest head ever
 }
 
-func runSchedule(t *testing.T, seed uint64, done *tally) {
+func runSchedule(t *testing.T, seed uint64, done *chaintest.Tally) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	f := []wallet.Finality{{Confirmations: 1}, {Confirmations: 3}, {Tag: "finalized"}, {Tag: "safe"}}[r.IntN(4)]
 	home := newTracedHome
@@ -122,9 +62,7 @@ func runSchedule(t *testing.T, seed uint64, done *tally) {
 	o := chaintest.SimulatedOptions{Finality: finalityDepth, Seed: seed, Amsterdam: r.IntN(4) == 0}
 	s := &schedule{home: home(t, f, o), r: r, done: done, backup: []int{0, 0, 5, -1}[r.IntN(4)]}
 	t.Cleanup(func() {
-		done.add("schedules")
 		if t.Failed() {
-			done.add("failed")
 			t.Logf("AIRLOCK_SEED=%d AIRLOCK_SCHEDULES=1, %s, Amsterdam: %t, two endpoints: %t, traced: %t, second reading: %d\n%s",
 				seed, f, o.Amsterdam, s.second != nil, s.traced, s.backup, strings.Join(s.trace, "\n"))
 		}
@@ -420,7 +358,7 @@ func (s *schedule) reorg() {
 	if s.top > head+maxReorg-depth {
 		return // with what was cut off before, this would be deeper than finality
 	}
-	s.done.add("reorgs")
+	s.done.Add("reorgs")
 	switch how := s.r.IntN(3); {
 	case depth == 0:
 	case how == 0:
@@ -442,7 +380,7 @@ func (s *schedule) reorg() {
 // twoPasses has two processes read at the same time. One of them is killed at
 // times.
 func (s *schedule) twoPasses() {
-	s.done.add("pairs of passes")
+	s.done.Add("pairs of passes")
 	second := s.db
 	if s.r.IntN(3) == 0 {
 		second = &mortalDB{s.db, s.r.IntN(20)}
@@ -462,13 +400,13 @@ func (s *schedule) twoPasses() {
 // the disk fail at one of its writes. What was written before is what is there.
 func (s *schedule) killedPass() {
 	if s.r.IntN(2) == 0 {
-		s.done.add("kills")
+		s.done.Add("kills")
 		n := s.r.IntN(20)
 		what, err := s.readBy(&mortalDB{s.db, n})
 		s.note("%s killed at transaction %d: %v", what, n, err)
 		return
 	}
-	s.done.add("failed writes")
+	s.done.Add("failed writes")
 	db := &frailDB{DB: s.db, left: s.r.IntN(1 << s.r.IntN(8))}
 	n := db.left
 	what, err := s.readBy(db)
@@ -516,7 +454,7 @@ func (s *schedule) readAgain() {
 	if !ok {
 		return
 	}
-	s.done.add("readings again")
+	s.done.Add("readings again")
 	before := s.dump()
 	sum, err := s.scanner(s.db).Rescan(s.Context(), from, to)
 	s.note("%d to %d again: %+v", from, to, sum)

@@ -39,29 +39,31 @@ type machine struct {
 // nonce, and one nonce for a withdrawal. A cancel takes the place of what was
 // signed last, or of what was never signed.
 type record struct {
-	payloads map[uint64][]string // in the order of their signatures
-	nonce    map[string]uint64
+	payloads map[wallet.Slot][]string // in the order of their signatures
+	slot     map[string]wallet.Slot   // of withdrawals
 }
 
 func (r record) allows(b *batch.Batch) bool {
 	payload := func(it *batch.Item) string { return fmt.Sprintf("%s %s %x", it.To, it.Value, it.Data) }
 	for i := range b.Items {
 		it := &b.Items[i]
-		signed := r.payloads[it.Nonce]
+		slot := wallet.Slot{ChainID: b.ChainID, Sender: it.From, Nonce: it.Nonce}
+		signed := r.payloads[slot]
 		if len(signed) > 0 && it.Intent.Kind != wallet.IntentCancel && !slices.Contains(signed, payload(it)) {
 			return false
 		}
-		if n, ok := r.nonce[it.Intent.ID]; ok && n != it.Nonce && it.Intent.Kind == wallet.IntentWithdrawal {
+		if before, ok := r.slot[it.Intent.ID]; ok && before != slot && it.Intent.Kind == wallet.IntentWithdrawal {
 			return false
 		}
 	}
 	for i := range b.Items {
 		it := &b.Items[i]
-		if p := payload(it); !slices.Contains(r.payloads[it.Nonce], p) {
-			r.payloads[it.Nonce] = append(r.payloads[it.Nonce], p)
+		slot := wallet.Slot{ChainID: b.ChainID, Sender: it.From, Nonce: it.Nonce}
+		if p := payload(it); !slices.Contains(r.payloads[slot], p) {
+			r.payloads[slot] = append(r.payloads[slot], p)
 		}
 		if it.Intent.Kind == wallet.IntentWithdrawal {
-			r.nonce[it.Intent.ID] = it.Nonce
+			r.slot[it.Intent.ID] = slot
 		}
 	}
 	return true
@@ -254,18 +256,18 @@ func (m *machine) doRestore(t *rapid.T) {
 
 // reconcile compares the books with the chain at the final block, whatever is on
 // its way.
-func (m *machine) reconcile() {
-	m.Helper()
-	m.db.after = crashNever
-	c := reconcile.Checker{DB: m.db, Chain: m.client, ChainID: m.s.Chain}
-	res, err := c.Run(m.ctx, reconcile.Options{Each: func(r reconcile.Row) error {
+func (w *world) reconcile() {
+	w.Helper()
+	w.db.after = crashNever
+	c := reconcile.Checker{DB: w.db, Chain: w.client, ChainID: w.s.Chain}
+	res, err := c.Run(w.ctx, reconcile.Options{Each: func(r reconcile.Row) error {
 		if r.Differs() {
-			m.Fatalf("%s %s: ledger %s, chain %s %s", r.Role, r.Asset.Symbol, r.Ledger, r.Chain, r.Note)
+			w.Fatalf("%s %s: ledger %s, chain %s %s", r.Role, r.Asset.Symbol, r.Ledger, r.Chain, r.Note)
 		}
 		return nil
 	}})
-	m.must(err)
-	m.must(res.Err())
+	w.must(err)
+	w.must(res.Err())
 }
 
 func (m *machine) pickSigned(t *rapid.T) *batch.Signed {
@@ -439,7 +441,7 @@ func TestPaidOnceWhateverHappens(t *testing.T) {
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
-		m := &machine{world: n.newWorld(rt, dir), run: run, record: record{map[uint64][]string{}, map[string]uint64{}}}
+		m := &machine{world: n.newWorld(rt, dir), run: run, record: record{map[wallet.Slot][]string{}, map[string]wallet.Slot{}}}
 		if rapid.IntRange(0, 2).Draw(rt, "store may be lost") == 0 {
 			m.backUp()
 		}

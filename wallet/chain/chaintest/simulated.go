@@ -181,7 +181,8 @@ func (s *Simulated) start(o SimulatedOptions) error {
 	return nil
 }
 
-// simulatedGenesis is a genesis block with every fork active and the faucet rich.
+// simulatedGenesis is a genesis block with every fork active and the faucet rich, and
+// whoever fills blocks.
 func simulatedGenesis(o SimulatedOptions, faucet common.Address) *core.Genesis {
 	config := *params.AllDevChainProtocolChanges
 	config.ChainID = new(big.Int).SetUint64(o.ChainID)
@@ -191,7 +192,9 @@ func simulatedGenesis(o SimulatedOptions, faucet common.Address) *core.Genesis {
 	}
 	alloc := core.SystemContractAllocs()
 	maps.Copy(alloc, o.Alloc)
-	alloc[faucet] = types.Account{Balance: new(big.Int).Lsh(big.NewInt(1), 200)}
+	for _, a := range []common.Address{faucet, newAccount(congestionKey).Address} {
+		alloc[a] = types.Account{Balance: new(big.Int).Lsh(big.NewInt(1), 200)}
+	}
 	return &core.Genesis{
 		Config:     &config,
 		Timestamp:  genesisTime,

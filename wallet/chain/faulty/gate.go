@@ -8,7 +8,8 @@ import (
 )
 
 // A Gate decides about a whole HTTP request before the node sees it: nil lets it
-// pass. It may take its time.
+// pass. It may take its time. One that panics with http.ErrAbortHandler loses the
+// request: the connection breaks, and the node has seen nothing.
 type Gate func([]Request) *Refusal
 
 // Refusal is an HTTP answer of the proxy's own.
@@ -62,6 +63,9 @@ func (r *Refusal) write(w http.ResponseWriter) {
 func Gates(gates ...Gate) Gate {
 	return func(requests []Request) *Refusal {
 		for _, g := range gates {
+			if g == nil {
+				continue
+			}
 			if r := g(requests); r != nil {
 				return r
 			}
