@@ -7,25 +7,28 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/airlock-wallet/airlock/wallet/chain/faulty"
 )
 
-// fate draws for requests. What it draws depends on the request and on how often
+// chance draws for requests. What it draws depends on the request and on how often
 // it came, not on what else is asked at the same time.
-type fate struct {
+type chance struct {
 	seed uint64
 	mu   sync.Mutex
 	seen map[string]int
 }
 
-func (s *outgoingSchedule) fate() *fate { return &fate{seed: s.r.Uint64(), seen: map[string]int{}} }
+func (s *outgoingSchedule) chance() *chance {
+	return &chance{seed: s.r.Uint64(), seen: map[string]int{}}
+}
 
 // one tells for a request whether it is one of n.
-func (f *fate) one(n int, r faulty.Request) bool { return f.draw(n, r) == 0 }
+func (f *chance) one(n int, r faulty.Request) bool { return f.draw(n, r) == 0 }
 
-func (f *fate) draw(n int, r faulty.Request) int {
+func (f *chance) draw(n int, r faulty.Request) int {
 	params, _ := json.Marshal(r.Params)
 	key := r.Method + string(params)
 	f.mu.Lock()
@@ -75,7 +78,7 @@ var refusals = []string{
 // wrong is how a node does something wrong.
 func (s *outgoingSchedule) wrong(name string) (faulty.Rule, faulty.Gate, func(faulty.Request) faulty.Fate) {
 	s.Helper()
-	f, ctx := s.fate(), s.ctx
+	f, ctx := s.chance(), s.ctx
 	inner := s.sim.Client().Client()
 	sends := func(what faulty.Fate) func(faulty.Request) faulty.Fate {
 		return func(r faulty.Request) faulty.Fate {
@@ -93,7 +96,7 @@ func (s *outgoingSchedule) wrong(name string) (faulty.Rule, faulty.Gate, func(fa
 			return &faulty.Refusal{Status: status, Header: header, Body: body}
 		}
 	}
-	back := uint64(1 + s.r.IntN(5))
+	back := uint64(1 + s.r.IntN(outgoingReorg)) // not as far as the final block
 	head, err := s.sim.Client().BlockNumber(ctx)
 	s.must(err)
 	at := head - min(head, back)
@@ -122,7 +125,19 @@ func (s *outgoingSchedule) wrong(name string) (faulty.Rule, faulty.Gate, func(fa
 	case "late":
 		return faulty.Slow(time.Millisecond), nil, nil
 	case "limited":
-		return nil, refuse(http.StatusTooManyRequests, http.Header{"Retry-After": {"0"}}, "slow down"), nil
+		var left atomic.Int32
+		left.Store(2) // each makes the client wait, in earnest and for longer
+		limit := refuse(http.StatusTooManyRequests, http.Header{"Retry-After": {"0"}}, "slow down")
+		return nil, func(requests []faulty.Request) *faulty.Refusal {
+			if left.Load() <= 0 {
+				return nil
+			}
+			refusal := limit(requests)
+			if refusal != nil {
+				left.Add(-1)
+			}
+			return refusal
+		}, nil
 	case "no JSON":
 		return nil, refuse(http.StatusOK, nil, "<html>"), nil
 	case "null for what exists":
@@ -184,7 +199,7 @@ func (s *outgoingSchedule) wrong(name string) (faulty.Rule, faulty.Gate, func(fa
 }
 
 // twice answers a request at times with what the last one of its kind got.
-func (s *outgoingSchedule) twice(f *fate) faulty.Rule {
+func (s *outgoingSchedule) twice(f *chance) faulty.Rule {
 	var mu sync.Mutex
 	last := map[string]json.RawMessage{}
 	return func(r faulty.Request, a *faulty.Answer) {

@@ -47,7 +47,8 @@ func TestOutgoingSchedules(t *testing.T) {
 // happenings are what schedules must bring about beside their steps and faults.
 var happenings = []string{
 	"offers", "climbs", "crashes", "dropped by nodes", "returned by reorgs", "taken by others", "base fee a hundredfold",
-	"confirmed", "canceled", "failed", "rejected", "final cancels", "mined above the first rung", "accepted for a person",
+	"confirmed", "canceled", "failed", "rejected", "final cancels", "mined above the first rung",
+	"started above the first rung", "accepted for a person",
 }
 
 // How far the final block lies behind the head, and how deep a reorg may go.
@@ -619,7 +620,7 @@ func (s *outgoingSchedule) resolve() {
 	for _, d := range doubts {
 		if d.Acceptable {
 			s.mayCrash()
-			a, err := s.s.Accept(s.ctx, d.Slot.Sender, d.Slot.Nonce, "")
+			a, err := s.s.Accept(s.ctx, s.client, d.Slot.Sender, d.Slot.Nonce, "")
 			s.tolerate(err, "accept %s nonce %d of %.6s (for %q)", d.Kind, d.Slot.Nonce, d.Slot.Sender, a.Withdrawal)
 			if err == nil {
 				s.done.Add("accepted for a person")

@@ -72,7 +72,7 @@ func (w *watch) sends(s *outgoingSchedule, tx *types.Transaction) {
 		return
 	}
 	a := o.Attempts[slices.IndexFunc(o.Attempts, func(a wallet.Attempt) bool { return a.Holds(tx.Hash()) })]
-	rung := slices.IndexFunc(a.Signed, func(r wallet.SignedRung) bool { return r.Hash == tx.Hash() })
+	rung := slices.Index(a.Signed, tx.Hash())
 	w.mu.Lock()
 	front := w.front[sender]
 	w.mu.Unlock()
@@ -88,26 +88,19 @@ func (w *watch) sends(s *outgoingSchedule, tx *types.Transaction) {
 	}
 }
 
-// state is what the store says of a slot before nodes are given something.
-type state struct {
-	o    wallet.Outgoing
-	head bool // of the line of its sender
-}
-
 // states reads the open slots that are not mined, and where each line begins.
-func (s *outgoingSchedule) states() map[wallet.Slot]state {
+func (s *outgoingSchedule) states() map[wallet.Slot]wallet.Outgoing {
 	s.Helper()
-	all, front := map[wallet.Slot]state{}, map[common.Address]uint64{}
+	all, front := map[wallet.Slot]wallet.Outgoing{}, map[common.Address]uint64{}
 	s.view(func(tx store.Tx) error {
 		return store.OpenOutgoing(tx, s.s.Chain, func(o wallet.Outgoing) error {
 			if _, mined, err := store.MinedAt(tx, o.Slot); err != nil || mined {
 				return err
 			}
-			_, known := front[o.Slot.Sender]
-			if !known {
+			if _, known := front[o.Slot.Sender]; !known {
 				front[o.Slot.Sender] = o.Slot.Nonce
 			}
-			all[o.Slot] = state{o, !known}
+			all[o.Slot] = o
 			return nil
 		})
 	})
@@ -122,57 +115,78 @@ func (s *outgoingSchedule) offering(what string, fn func() error) {
 	s.Helper()
 	before := s.states()
 	market := s.market()
-	if what == "confirm" && s.r.IntN(5) == 0 {
+	if s.r.IntN(5) == 0 {
 		s.mayCrash()
 	}
 	err := fn()
 	s.tolerate(err, "%s", what)
-	climbed := map[common.Address]int{}
-	for slot, after := range s.states() {
-		o := &after.o
-		if o.State == wallet.OutgoingAccepted && !s.watch.shown[o.TxHash] {
+	after := s.states()
+	for slot, o := range after {
+		if o.State == wallet.OutgoingAccepted && !s.watch.saw(o.TxHash) {
 			s.Fatalf("nonce %d of %s is accepted, and no node ever showed %s", slot.Nonce, slot.Sender, o.TxHash)
 		}
-		was, ok := before[slot]
-		if !ok {
-			continue
-		}
-		for i := range was.o.Attempts {
-			a, b := &was.o.Attempts[i], &o.Attempts[i]
-			if b.Offered <= a.Offered {
-				continue
+		was := before[slot]
+		for i := range was.Attempts {
+			switch a, b := &was.Attempts[i], &o.Attempts[i]; {
+			case b.Offered <= a.Offered:
+			case a.Offered == 0:
+				s.mayStart(b, slot, after, market)
+			case b.Offered > a.Offered+1:
+				s.Fatalf("nonce %d of %s climbs %d rungs at once", slot.Nonce, slot.Sender, b.Offered-a.Offered)
+			default:
+				s.mayClimb(&was, a, market)
 			}
-			if b.Offered > a.Offered+1 {
-				s.Fatalf("nonce %d of %s: %d rungs offered at once", slot.Nonce, slot.Sender, b.Offered-a.Offered)
-			}
-			if a.Offered > 0 {
-				climbed[slot.Sender]++
-				s.mayClimb(was, a, market)
-			}
-		}
-	}
-	for sender, n := range climbed {
-		if n > 1 {
-			s.Fatalf("%s climbed %d rungs in one pass", sender, n)
 		}
 	}
 }
 
-// mayClimb checks that an attempt had reason to be offered one rung up.
-func (s *outgoingSchedule) mayClimb(was state, a *wallet.Attempt, market outgoing.Market) {
+// saw reports whether a node ever showed a transaction.
+func (w *watch) saw(hash common.Hash) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.shown[hash]
+}
+
+// mayStart checks that an attempt had reason to be offered above its first rung:
+// what stands before it in the line was raised above the rungs that are left out,
+// and the market asks for more.
+func (s *outgoingSchedule) mayStart(a *wallet.Attempt, slot wallet.Slot, line map[wallet.Slot]wallet.Outgoing, market outgoing.Market) {
 	s.Helper()
-	slot := was.o.Slot
+	if a.Offered == 1 {
+		return
+	}
+	s.done.Add("started above the first rung")
+	below := a.Rungs[a.Offered-2]
+	raised := false
+	for at, o := range line {
+		for i := range o.Attempts {
+			if b := &o.Attempts[i]; at.Sender == slot.Sender && at.Nonce < slot.Nonce && b.Offered > 0 {
+				has := b.Rungs[b.Rung()]
+				raised = raised || has.MaxFeePerGas.Cmp(below.MaxFeePerGas) > 0 || has.MaxPriorityFeePerGas.Cmp(below.MaxPriorityFeePerGas) > 0
+			}
+		}
+	}
+	switch {
+	case !raised:
+		s.Fatalf("nonce %d of %s starts at rung %d, and nothing before it is that high", slot.Nonce, slot.Sender, a.Offered-1)
+	case s.fault == "" && market.Met(below):
+		s.Fatalf("nonce %d of %s starts at rung %d, and the market asks for less: %+v", slot.Nonce, slot.Sender, a.Offered-1, market)
+	}
+}
+
+// mayClimb checks that an attempt had reason to be offered one rung up.
+func (s *outgoingSchedule) mayClimb(was *wallet.Outgoing, a *wallet.Attempt, market outgoing.Market) {
+	s.Helper()
+	slot := was.Slot
 	s.note("  nonce %d of %.6s climbs to rung %d", slot.Nonce, slot.Sender, a.Offered)
-	if was.o.Wish == wallet.WishBump {
+	if was.Wish == wallet.WishBump {
 		return
 	}
 	have := a.Rungs[a.Offered-1]
 	switch {
-	case !was.head:
-		s.Fatalf("nonce %d of %s climbs, and is not the head of its line", slot.Nonce, slot.Sender)
 	case s.time.Sub(a.RungAt) < s.s.Terms.ClimbAfter:
 		s.Fatalf("nonce %d of %s climbs %s after it did", slot.Nonce, slot.Sender, s.time.Sub(a.RungAt))
-	case s.fault == "" && was.o.Refusal != wallet.RefusalUnderpriced && market.Met(have):
+	case s.fault == "" && was.Refusal != wallet.RefusalUnderpriced && market.Met(have):
 		s.Fatalf("nonce %d of %s climbs, and its rung pays %s, which the market asks: %+v", slot.Nonce, slot.Sender, have.MaxFeePerGas, market)
 	}
 }
