@@ -243,8 +243,8 @@ func TestBare(t *testing.T) {
 	}
 	var row struct{ Signed, Signatures int }
 	r = m.ok(append(m.signs(batchFile, signedFile), "--json")...)
-	if err := json.Unmarshal([]byte(r.out), &row); err != nil || row.Signed != 2 || row.Signatures != 4 {
-		t.Errorf("%s, %v; want 2 transactions of 2 rungs", r.out, err)
+	if err := json.Unmarshal([]byte(r.out), &row); err != nil || row.Signed != 2 || row.Signatures != 5 {
+		t.Errorf("%s, %v; want 2 transactions of 2 rungs, and a cancel", r.out, err)
 	}
 	m.verify(signedFile)
 	m.ok("review", signedFile)
