@@ -141,6 +141,16 @@ func (g *Geth) addWithdrawal(ctx context.Context, to common.Address, gwei uint64
 	return nil
 }
 
+// Settle is that of Network. Its pool hears of a block late: until then it would
+// refuse who was paid in it.
+func (g *Geth) Settle(ctx context.Context, tx common.Hash) (*types.Receipt, error) {
+	receipt, err := g.endpoint.Settle(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	return receipt, g.inStep(ctx)
+}
+
 // Reorg replaces the newest depth blocks by as many empty ones. The chain is
 // shorter for a moment. What was in them is gone.
 func (g *Geth) Reorg(ctx context.Context, depth int) error {
