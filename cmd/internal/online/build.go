@@ -310,7 +310,7 @@ func (r batchRow) write(out io.Writer) {
 		fmt.Fprintf(out, "%-8s%s\n", label, line)
 		label = ""
 	}
-	fmt.Fprintf(out, "items   %d to %s\n", r.Items, plural(r.recipients, "recipient", "different recipients"))
+	fmt.Fprintf(out, "items   %s\n", itemsLine(r.Items, r.recipients))
 	r.writeTotals(out)
 	fmt.Fprintf(out, "expires %s\n", r.ExpiresAt.Format(time.RFC3339))
 }
@@ -320,4 +320,12 @@ func (r batchRow) writeTotals(out io.Writer) {
 		fmt.Fprintf(out, "total   %s %s in %s\n", t.Amount.Decimal(t.Decimals), cli.Clean(t.Symbol), plural(t.Items, string(t.Kind), string(t.Kind)+"s"))
 	}
 	fmt.Fprintf(out, "fee     at most %s %s\n", r.WorstCaseFee.Decimal(r.Decimals), cli.Clean(r.Symbol))
+}
+
+// itemsLine says how many items pay how many recipients.
+func itemsLine(items, recipients int) string {
+	if recipients == 0 {
+		return fmt.Sprintf("%d, to nobody", items)
+	}
+	return fmt.Sprintf("%d to %s", items, plural(recipients, "recipient", "different recipients"))
 }

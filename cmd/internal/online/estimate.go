@@ -91,7 +91,7 @@ func (r estimateRow) write(s *Station, w io.Writer) {
 	if r.Items == 0 {
 		fmt.Fprintln(w, "no withdrawal could be built")
 	} else {
-		fmt.Fprintf(w, "items   %d to %s\n", r.Items, plural(r.recipients, "recipient", "different recipients"))
+		fmt.Fprintf(w, "items   %s\n", itemsLine(r.Items, r.recipients))
 		r.writeTotals(w)
 		fmt.Fprintf(w, "now     %s %s, if all were mined at once\n", r.ExpectedFee.Decimal(r.Decimals), cli.Clean(r.Symbol))
 		fmt.Fprintf(w, "gas     at most %d\n", r.Gas)
