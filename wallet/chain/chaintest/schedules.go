@@ -23,7 +23,9 @@ func Schedules(t *testing.T, otherwise uint64, run func(t *testing.T, seed uint6
 	done := &Tally{count: map[string]int{}}
 	var next atomic.Uint64
 	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) { // t.Parallel would hold all chains until the end
+	// Twice the processors, since half of the time one waits for disk or node.
+	// t.Parallel would hold all chains until the end.
+	for range 2 * runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < count; i = next.Add(1) - 1 {
 				seed := first + i
