@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/airlock-wallet/airlock/wallet"
 	"github.com/airlock-wallet/airlock/wallet/batch"
 	"github.com/airlock-wallet/airlock/wallet/store"
@@ -350,9 +352,19 @@ func wishWords(o *wallet.Outgoing) string {
 	return what + ": the next build-withdrawals makes what it takes"
 }
 
-// cancel ends a withdrawal that will never be paid because the operator did not
-// want it any more.
+// cancel ends a withdrawal that will never be paid from its slot because the
+// operator did not want it any more. Where somebody paid the same at another
+// nonce its funds stay set aside: accepting that one counts it as paid.
 func (s *settler) cancel(w wallet.Withdrawal, why string) error {
+	u, err := ReadUnclaimed(s.tx, s.chain)
+	if err != nil {
+		return err
+	}
+	if paid := u.Why(&w); paid != "" {
+		w.Status, w.Slot, w.Batch, w.TxHash, w.Fee = wallet.WithdrawalApproved, nil, "", common.Hash{}, wallet.Amount{}
+		w.Reason, w.UpdatedAt = why+"; but "+paid, s.now
+		return store.PutWithdrawal(s.tx, w)
+	}
 	return canceled(s.tx, &w, why, s.now)
 }
 

@@ -390,3 +390,33 @@ func TestCancelMustOutbid(t *testing.T) {
 	}
 	w.must(write(enough))
 }
+
+// A withdrawal that is canceled at its nonce while somebody pays the same at
+// another gives nothing back: it was paid.
+func TestCanceledButPaidElsewhere(t *testing.T) {
+	w := approved(t, 1)
+	built, err := w.s.Build(w.ctx, w.client, BuildOptions{Cancel: true})
+	w.must(err)
+	w.cancel("w0", outgoing.ActionSign)
+	w.broadcast(built.Batch)
+	w.must(w.client.SendTransaction(w.ctx, w.foreign(1, someone("w0"), ether.Big(), nil)))
+	w.finish()
+	if o := w.slot(0); o.State != wallet.OutgoingFinal || !o.Cancellation().Holds(o.TxHash) {
+		t.Fatalf("the slot is %s with %s, want its cancel final", o.State, o.TxHash)
+	}
+	w.alice(1, 49)
+	w.status("w0", wallet.WithdrawalApproved)
+	if _, err := w.s.Build(w.ctx, w.client, BuildOptions{}); err == nil {
+		t.Error("it was built again")
+	}
+	if _, err := w.s.Cancel(w.ctx, []string{"w0"}); !errors.Is(err, wallet.ErrConflict) {
+		t.Errorf("canceled again: %v", err)
+	}
+	w.update(func(tx store.Tx) error {
+		_, err := outgoing.Accept(tx, wallet.Slot{ChainID: w.s.Chain, Sender: payoutAddress, Nonce: 1}, "", w.time)
+		return err
+	})
+	w.status("w0", wallet.WithdrawalConfirmed)
+	w.alice(0, 49)
+	w.balanced()
+}
